@@ -1,0 +1,56 @@
+// The socket calls that readiness loops share. Descriptors are non-blocking and close-on-exec.
+#pragma once
+
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
+#include "timtow/bytes.hpp"
+#include "timtow/endpoint.hpp"
+#include "timtow/error.hpp"
+#include "timtow/loop.hpp"
+
+namespace timtow::posix {
+
+// A descriptor that is closed when it goes.
+class Descriptor {
+ public:
+  Descriptor() noexcept : fd_(-1) {}
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor();
+
+  int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+std::error_code last_error() noexcept;
+bool would_block(const std::error_code& error) noexcept;
+
+// Resolves the host (blocking, if it is a name), binds and listens.
+Descriptor listen_on(const Endpoint& endpoint, Error& error);
+// Where the socket is bound.
+Endpoint local_endpoint(int fd);
+// The next connection of a listening socket.
+Descriptor accept_from(int listener, std::error_code& error) noexcept;
+// Lets small writes leave without waiting for more (TCP_NODELAY): one of ours holds all there is.
+void send_at_once(int fd) noexcept;
+// Whether somebody else's socket listens.
+bool is_listening(int fd, Error& error) noexcept;
+// Prepares somebody else's socket for a loop.
+bool make_ready(int fd, Error& error) noexcept;
+
+// Bytes written; 0 and no error when none can be now.
+std::size_t write_some(int fd, const Gather& bytes, std::error_code& error) noexcept;
+// Makes closing it reset the connection, and drop what is not yet sent.
+void reset_on_close(int fd) noexcept;
+
+}  // namespace timtow::posix

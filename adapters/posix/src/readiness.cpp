@@ -1,0 +1,209 @@
+#include "timtow/posix/readiness.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <new>
+#include <string>
+#include <utility>
+
+namespace timtow::posix {
+namespace {
+
+// How many connections one wake-up accepts before the others get their turn.
+constexpr int accepts_per_wakeup = 64;
+// How long accepting rests when there is no descriptor or memory left.
+constexpr std::chrono::milliseconds accept_pause{100};
+
+class Stream final : public Transport, private Ready {
+ public:
+  Stream(ReadinessLoop& loop, int fd, TransportEvents& events)
+      : fd_(fd), events_(events), watcher_(loop.watch(fd, *this)) {
+    watcher_->want(interest_);
+  }
+
+  // Only after this is the descriptor ours to close.
+  void own_descriptor() noexcept { owned_ = Descriptor{fd_}; }
+
+  std::size_t write(const Gather& bytes, std::error_code& error) noexcept override {
+    const std::size_t taken = write_some(fd_, bytes, error);
+    if (!error && taken < bytes.size_bytes()) want({interest_.read, true});
+    return taken;
+  }
+
+  void want_read(bool wanted) noexcept override { want({wanted && !ended_, interest_.write}); }
+
+  void shutdown_write() noexcept override { shutdown(fd_, SHUT_WR); }
+
+  void close(How how) noexcept override {
+    if (how == How::abortive) reset_on_close(fd_);
+    delete this;
+  }
+
+ private:
+  ~Stream() {
+    if (destroyed_ != nullptr) *destroyed_ = true;
+  }
+
+  void want(Interest interest) noexcept {
+    if (interest == interest_) return;
+    interest_ = interest;
+    watcher_->want(interest);
+  }
+
+  void ready(Interest now) noexcept override {
+    if (now.write && interest_.write) {
+      bool destroyed = false;
+      destroyed_ = &destroyed;
+      want({interest_.read, false});
+      events_.written(0);
+      if (destroyed) return;
+      destroyed_ = nullptr;
+    }
+    if (now.read && interest_.read) read();
+  }
+
+  // One read a wake-up, then the next connection. What it leads to may destroy this.
+  void read() noexcept {
+    const MutableBytes space = events_.read_space();
+    const ssize_t count = recv(fd_, space.data(), space.size(), 0);
+    if (count > 0) return events_.received(space.first(static_cast<std::size_t>(count)));
+    const std::error_code error = count < 0 ? last_error() : std::error_code{};
+    if (would_block(error)) return;
+    ended_ = true;
+    want({false, interest_.write});
+    if (error) return events_.failed(error);
+    events_.ended();
+  }
+
+  int fd_;
+  TransportEvents& events_;
+  Interest interest_{.read = true, .write = false};
+  bool ended_ = false;
+  bool* destroyed_ = nullptr;
+  Descriptor owned_;  // closed after the watch has ended
+  std::unique_ptr<Watcher> watcher_;
+};
+
+class Acceptor final : public Listener, private Ready {
+ public:
+  // `path`: the Unix socket's file, when it is ours to remove.
+  Acceptor(ReadinessLoop& loop, Descriptor fd, AcceptEvents& events, std::string path)
+      : loop_(loop),
+        fd_(std::move(fd)),
+        path_(std::move(path)),
+        events_(events),
+        watcher_(loop.watch(fd_.get(), *this)),
+        rest_(loop, [this] { rested(); }) {
+    watcher_->want({.read = true, .write = false});
+  }
+
+  Endpoint endpoint() const override { return local_endpoint(fd_.get()); }
+
+  void want_accept(bool wanted) noexcept override {
+    wanted_ = wanted;
+    if (!rest_.is_running()) watcher_->want({.read = wanted, .write = false});
+  }
+
+  void close() noexcept override { delete this; }
+
+ private:
+  ~Acceptor() {
+    if (destroyed_ != nullptr) *destroyed_ = true;
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+
+  void rested() noexcept { watcher_->want({.read = wanted_, .write = false}); }
+
+  void ready(Interest) noexcept override {
+    const Loop::Batch batch{loop_};
+    bool destroyed = false;
+    destroyed_ = &destroyed;
+    for (int i = 0; i < accepts_per_wakeup && !destroyed && wanted_; ++i) {
+      std::error_code error;
+      if (!accept_one(error)) {
+        if (error) failed(error);
+        break;
+      }
+    }
+    if (!destroyed) destroyed_ = nullptr;
+  }
+
+  // False when there was none, or none could be had.
+  bool accept_one(std::error_code& error) noexcept {
+    Descriptor fd = accept_from(fd_.get(), error);
+    if (!fd) {
+      // Some peers are gone before they are accepted; the others are still there.
+      const bool next = error == std::errc::connection_aborted;
+      if (next || would_block(error)) error.clear();
+      return next;
+    }
+    TransportEvents* const events = events_.accepted();
+    if (events == nullptr) return true;
+    try {
+      auto* const stream = new Stream{loop_, fd.get(), *events};
+      fd.release();
+      stream->own_descriptor();
+      events->opened(*stream);
+    } catch (const std::exception&) {
+      events->failed(make_error_code(errc::no_memory));
+    }
+    return true;
+  }
+
+  void failed(std::error_code error) noexcept {
+    Error report{error, {}};
+    try {
+      rest_.start(accept_pause);
+      watcher_->want({});
+      report = make_error(
+          error, "accepting failed and rests for %lld ms: %s; raise the limit on open files?",
+          static_cast<long long>(accept_pause.count()), error.message().c_str());
+    } catch (const std::bad_alloc&) {
+      // Without memory for the timer it is tried again at once; without memory for the sentence the
+      // code says what happened.
+    }
+    events_.accept_failed(report);
+  }
+
+  ReadinessLoop& loop_;
+  Descriptor fd_;
+  std::string path_;
+  AcceptEvents& events_;
+  bool wanted_ = true;
+  bool* destroyed_ = nullptr;
+  std::unique_ptr<Watcher> watcher_;
+  Timer rest_;
+};
+
+Error cannot_watch(int fd, const std::exception& cause) noexcept {
+  return make_error(errc::no_memory, "the loop cannot watch descriptor %d: %s", fd, cause.what());
+}
+
+}  // namespace
+
+Listener* ReadinessLoop::listen(const Endpoint& endpoint, AcceptEvents& events, Error& error) {
+  Descriptor fd = listen_on(endpoint, error);
+  if (!fd) return nullptr;
+  return new Acceptor{*this, std::move(fd), events, endpoint.path};
+}
+
+Listener* ReadinessLoop::adopt_listener(Socket socket, AcceptEvents& events, Error& error) {
+  if (!is_listening(socket, error) || !make_ready(socket, error)) return nullptr;
+  return new Acceptor{*this, Descriptor{socket}, events, {}};
+}
+
+Transport* ReadinessLoop::adopt(Socket socket, TransportEvents& events, Error& error) {
+  if (!make_ready(socket, error)) return nullptr;
+  send_at_once(socket);
+  try {
+    auto* const stream = new Stream{*this, socket, events};
+    stream->own_descriptor();
+    return stream;
+  } catch (const std::exception& cause) {
+    error = cannot_watch(socket, cause);
+    return nullptr;
+  }
+}
+
+}  // namespace timtow::posix

@@ -1,0 +1,192 @@
+#include "timtow/posix/socket.hpp"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace timtow::posix {
+namespace {
+
+constexpr int backlog = SOMAXCONN;
+
+Error cannot_listen(const Endpoint& endpoint, std::error_code code) {
+  const char* advice = "";
+  if (code == std::errc::address_in_use)
+    advice = endpoint.is_unix()
+                 ? "; another program listens there, or another file has that name"
+                 : "; another program listens there: stop it, or choose another port";
+  else if (code == std::errc::permission_denied)
+    advice = "; ports below 1024, and other users' directories, need the permission for it";
+  else if (code == std::errc::address_not_available)
+    advice = "; no interface of this machine has that address";
+  return make_error(code, "cannot listen on %s: %s%s", to_string(endpoint).c_str(),
+                    code.message().c_str(), advice);
+}
+
+bool bind_and_listen(int fd, const sockaddr* address, socklen_t size) noexcept {
+  return bind(fd, address, size) == 0 && listen(fd, backlog) == 0;
+}
+
+// Whether a socket that nobody listens on any more is in the way. To connect to a file that is no
+// socket is refused as well, and that file is not ours to remove.
+bool is_left_behind(const sockaddr_un& address) noexcept {
+  struct stat file {};
+  if (lstat(address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
+  const Descriptor probe{socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  const auto* const any = reinterpret_cast<const sockaddr*>(&address);
+  return probe && connect(probe.get(), any, sizeof address) != 0 && errno == ECONNREFUSED;
+}
+
+Descriptor listen_on_unix(const Endpoint& endpoint, Error& error) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (endpoint.path.size() >= sizeof address.sun_path) {
+    error = cannot_listen(endpoint, std::make_error_code(std::errc::filename_too_long));
+    return {};
+  }
+  endpoint.path.copy(address.sun_path, endpoint.path.size());
+  const auto* const any = reinterpret_cast<const sockaddr*>(&address);
+
+  Descriptor fd{socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (fd && bind_and_listen(fd.get(), any, sizeof address)) return fd;
+  std::error_code code = last_error();
+  if (fd && code == std::errc::address_in_use) {
+    if (is_left_behind(address) && unlink(address.sun_path) == 0 &&
+        bind_and_listen(fd.get(), any, sizeof address))
+      return fd;
+  }
+  error = cannot_listen(endpoint, code);
+  return {};
+}
+
+Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
+  addrinfo hints{};
+  hints.ai_flags = AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int failure =
+      getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+  if (failure != 0) {
+    error = make_error(errc::bad_address, "cannot listen on %s: %s", to_string(endpoint).c_str(),
+                       gai_strerror(failure));
+    return {};
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses{found, freeaddrinfo};
+  std::error_code code;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    Descriptor fd{socket(each->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    const int on = 1;
+    if (fd && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind_and_listen(fd.get(), each->ai_addr, each->ai_addrlen))
+      return fd;
+    code = last_error();
+  }
+  error = cannot_listen(endpoint, code);
+  return {};
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0) close(fd_);
+}
+
+std::error_code last_error() noexcept { return {errno, std::system_category()}; }
+
+bool would_block(const std::error_code& error) noexcept {
+  return error.category() == std::system_category() &&
+         (error.value() == EAGAIN || error.value() == EWOULDBLOCK || error.value() == EINTR);
+}
+
+Descriptor listen_on(const Endpoint& endpoint, Error& error) {
+  return endpoint.is_unix() ? listen_on_unix(endpoint, error) : listen_on_tcp(endpoint, error);
+}
+
+Endpoint local_endpoint(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  if (address.ss_family == AF_UNIX) {
+    const auto& local = reinterpret_cast<const sockaddr_un&>(address);
+    return {.host = {}, .port = 0, .path = local.sun_path};
+  }
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host.data(), host.size(),
+              port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV);
+  return {.host = host.data(),
+          .port = static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10)),
+          .path = {}};
+}
+
+Descriptor accept_from(int listener, std::error_code& error) noexcept {
+  Descriptor fd{accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+  if (!fd) {
+    error = last_error();
+    return fd;
+  }
+  send_at_once(fd.get());
+  return fd;
+}
+
+void send_at_once(int fd) noexcept {
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // not for Unix sockets: no matter
+}
+
+bool is_listening(int fd, Error& error) noexcept {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0)
+    error =
+        make_error(last_error(), "cannot listen on descriptor %d: %s", fd, std::strerror(errno));
+  else if (listens == 0)
+    error = make_error(std::make_error_code(std::errc::invalid_argument),
+                       "descriptor %d is a socket that does not listen: call listen() first", fd);
+  return listens != 0;
+}
+
+bool make_ready(int fd, Error& error) noexcept {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+      fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+    return true;
+  error = make_error(last_error(), "cannot take over descriptor %d: %s", fd, std::strerror(errno));
+  return false;
+}
+
+std::size_t write_some(int fd, const Gather& bytes, std::error_code& error) noexcept {
+  ssize_t count = 0;
+  if (bytes.size() == 1) {
+    count = send(fd, bytes.front().data(), bytes.front().size(), MSG_NOSIGNAL);
+  } else {
+    std::array<iovec, Gather::capacity> parts;
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      parts[i] = {const_cast<std::byte*>(bytes[i].data()), bytes[i].size()};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = bytes.size();
+    count = sendmsg(fd, &message, MSG_NOSIGNAL);
+  }
+  if (count >= 0) return static_cast<std::size_t>(count);
+  const std::error_code failure = last_error();
+  if (!would_block(failure)) error = failure;
+  return 0;
+}
+
+void reset_on_close(int fd) noexcept {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+}  // namespace timtow::posix

@@ -1,0 +1,74 @@
+# One function makes an adapter: its option, the search for its loop's library, the target, the
+# install rules and its line in the closing summary.
+
+include_guard(GLOBAL)
+
+# timtow_add_adapter(name SOURCES source... [LINK library...] [PRIVATE_LINK library...]
+#                    [PACKAGE package TARGET target DEBIAN package [PKG_CONFIG requirement]])
+#
+# Makes timtow::<name> out of SOURCES and include/timtow/<name>.hpp, and the option TIMTOW_<NAME>:
+#   AUTO  build it if PACKAGE is found (a package config, or cmake/Find<PACKAGE>.cmake)
+#   ON    stop with the name of the Debian package if it is not
+#   OFF   do not build it
+# PACKAGE gives the imported TARGET, which stays private: the loop's headers are for the adapter's
+# .cpp files. PKG_CONFIG is what the same library is called in the Requires of a .pc file. Without
+# PACKAGE the adapter needs nothing but the system. LINK takes other libraries of timtow;
+# timtow::core is always linked.
+function(timtow_add_adapter name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE;TARGET;DEBIAN;PKG_CONFIG"
+    "SOURCES;LINK;PRIVATE_LINK")
+
+  string(TOUPPER "TIMTOW_${name}" option)
+  set(${option} AUTO CACHE STRING "Build timtow::${name}: AUTO, ON or OFF")
+  set_property(CACHE ${option} PROPERTY STRINGS AUTO ON OFF)
+  string(TOUPPER "${${option}}" wanted)
+  if(NOT wanted MATCHES "^(AUTO|ON|OFF)$")
+    message(FATAL_ERROR "${option} is \"${${option}}\": say AUTO, ON or OFF.")
+  endif()
+  if(wanted STREQUAL "OFF")
+    timtow_note_backend(${name} no "${option} is OFF")
+    return()
+  endif()
+
+  set(note "needs no library")
+  if(arg_PACKAGE)
+    find_package(${arg_PACKAGE} QUIET)
+    if(NOT ${arg_PACKAGE}_FOUND)
+      if(wanted STREQUAL "ON")
+        message(FATAL_ERROR "${option} is ON, but ${arg_PACKAGE} was not found: install the Debian "
+          "package ${arg_DEBIAN}, or set ${option} to AUTO or OFF.")
+      endif()
+      timtow_note_backend(${name} no "${arg_PACKAGE} not found: install ${arg_DEBIAN}")
+      return()
+    endif()
+    set(note "${arg_PACKAGE} ${${arg_PACKAGE}_VERSION}")
+  endif()
+
+  timtow_add_library(${name}
+    SOURCES ${arg_SOURCES}
+    LINK timtow::core ${arg_LINK}
+    PRIVATE_LINK ${arg_PRIVATE_LINK} ${arg_TARGET})
+
+  set(requires ${arg_LINK} ${arg_PRIVATE_LINK})
+  list(TRANSFORM requires REPLACE "^timtow::" "")
+  timtow_install_component(${name}
+    REQUIRES ${requires} core
+    PACKAGE ${arg_PACKAGE} DEBIAN ${arg_DEBIAN} PKG_CONFIG ${arg_PKG_CONFIG})
+  timtow_note_backend(${name} yes "${note}")
+  set_property(GLOBAL APPEND PROPERTY TIMTOW_BACKENDS ${name})
+endfunction()
+
+# One line of the summary. Padded by hand: the names are short and a table reads better.
+function(timtow_note_backend name built note)
+  string(SUBSTRING "${name}           " 0 11 name)
+  string(SUBSTRING "${built}  " 0 4 built)
+  set_property(GLOBAL APPEND PROPERTY TIMTOW_SUMMARY "  ${name} ${built} ${note}")
+endfunction()
+
+function(timtow_print_summary)
+  get_property(lines GLOBAL PROPERTY TIMTOW_SUMMARY)
+  message(STATUS "timtow ${PROJECT_VERSION}, backends:")
+  foreach(line IN LISTS lines)
+    message(STATUS "${line}")
+  endforeach()
+endfunction()

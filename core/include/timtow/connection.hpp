@@ -1,0 +1,155 @@
+// One WebSocket connection on a loop: a Session, the Transport it speaks through, and its
+// deadlines.
+#pragma once
+
+#include <any>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "timtow/event.hpp"
+#include "timtow/handshake.hpp"
+#include "timtow/loop.hpp"
+#include "timtow/session.hpp"
+
+namespace timtow {
+
+class Connection;
+
+// What an application wants to hear. Each may be empty. All are called on the loop's thread, and
+// may do everything: send, close, abort, destroy the server. They must not throw.
+struct Handlers {
+  // A request: accept() it, respond() to it or reject() it, now or later (Limits::handshake_time
+  // runs). When empty, upgrades are accepted and other requests answered 426.
+  std::function<void(Connection&, const Request&)> on_request;
+  // The connection is open.
+  std::function<void(Connection&)> on_open;
+  std::function<void(Connection&, const Message&)> on_message;
+  // When given, messages come in pieces as they arrive, and on_message is not called.
+  std::function<void(Connection&, const Piece&)> on_piece;
+  // A ping, which has been answered; a pong.
+  std::function<void(Connection&, Bytes)> on_ping;
+  std::function<void(Connection&, Bytes)> on_pong;
+  // The output has fallen to the low water after it had passed the high water. Not called of a
+  // connection that is closing.
+  std::function<void(Connection&)> on_drain;
+  // The connection that was open is closed, however that came. Called once, as the last.
+  std::function<void(Connection&, const Closed&)> on_close;
+  // What concerns no open connection: a handshake that failed, accept() running out of descriptors.
+  std::function<void(const Error&)> on_error;
+};
+
+// Handlers are given a reference that is good until they return. Who wants to keep a connection
+// keeps a shared_ptr (keep()): one to a closed connection is still good, and what it is asked to
+// send is refused with errc::not_open. All but id() is for the loop's thread only.
+//
+// No handler is called from inside a call of these, as long as that is made in an event of the
+// loop: what a call leads to, on_close too, comes when the event is over.
+class Connection final : public std::enable_shared_from_this<Connection>,
+                         private TransportEvents,
+                         private TimerQueue::Entry,
+                         private Deferred {
+ public:
+  // Who holds connections: a Server.
+  class Owner {
+   public:
+    virtual const Handlers& handlers() const noexcept = 0;
+    // The connection is over. The owner lets go of it; this is the last it hears.
+    virtual void release(Connection& connection) noexcept = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // For owners. The transport's events go to events(); start() takes a transport that adopt() made,
+  // with what was read from it before, inside a Loop::Batch.
+  Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
+             const Limits& limits);
+  ~Connection();
+  TransportEvents& events() noexcept { return *this; }
+  // Closes with 1001 if it is open; otherwise it is over once its output is written, without
+  // waiting for the peer to end the stream.
+  void go_away();
+  void start(Transport& transport, const Request* request, MutableBytes already_read) noexcept;
+
+  std::shared_ptr<Connection> keep() { return shared_from_this(); }
+
+  // Unique in its server. The way to name a connection to other threads: post() to the loop, and
+  // find() it there.
+  std::uint64_t id() const noexcept { return id_; }
+
+  // -- The opening handshake: answers to on_request ---------------------------------------------
+
+  Error accept(const Accept& accept = {});
+  Error respond(const Reply& reply);
+  Error reject(int status, std::string_view body);
+
+  // -- Messages: see Session for what they return -----------------------------------------------
+
+  // What is sent in one event leaves in one write when the event is over. A large payload is
+  // written at once, and only what the system does not take is copied.
+  errc send(const Message& message);
+  errc send(std::string_view text) { return send(Message{MessageType::text, as_bytes(text)}); }
+  errc send(Bytes binary) { return send(Message{MessageType::binary, binary}); }
+  errc send_piece(const Message& piece, bool last);
+  errc ping(Bytes payload = {});
+
+  // Starts the closing handshake; on_close follows when it is done or Limits::close_time is over.
+  errc close(CloseCode code = close_code::normal, std::string_view reason = {});
+  // Cuts the connection without a word. on_close follows, with errc::cancelled.
+  void abort();
+
+  // Stops reading: no message comes until resume(), and the peer is slowed down. Idempotent.
+  void pause();
+  void resume();
+
+  bool is_open() const noexcept { return session_.is_open(); }
+  std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
+  // Bytes that the peer has not taken yet, and whether they passed the high water.
+  std::size_t output_size() const noexcept { return session_.output_size(); }
+  bool is_congested() const noexcept { return session_.is_congested(); }
+
+  // Whatever the application wants to keep with the connection. It is destroyed after on_close.
+  std::any& user_data() noexcept { return user_data_; }
+
+ private:
+  // TransportEvents
+  void opened(Transport& transport) noexcept override;
+  MutableBytes read_space() noexcept override;
+  void received(MutableBytes bytes) noexcept override;
+  void ended() noexcept override;
+  void written(std::size_t taken) noexcept override;
+  void failed(std::error_code cause) noexcept override;
+  // TimerQueue::Entry and Deferred
+  void due(TimePoint now) noexcept override;
+  void run_deferred() noexcept override;
+
+  void pump() noexcept;
+  void dispatch(const Event& event);
+  void answer(const Request& request) noexcept;
+  void open_if_accepted();
+  errc send_large(const Message& message);
+  void write_output() noexcept;
+  void flush() noexcept;
+  void flush_later() noexcept;
+  void set_deadline(TimePoint deadline) noexcept;
+  bool settle_ending() noexcept;
+  void settle_congestion() noexcept;
+
+  std::uint64_t id_;
+  Loop& loop_;
+  std::shared_ptr<Owner> owner_;
+  Transport* transport_ = nullptr;
+  bool pumping_ : 1 = false;
+  bool open_due_ : 1 = false;       // accepted: on_open is owed
+  bool opened_ : 1 = false;         // on_open was called, and on_close is owed
+  bool write_blocked_ : 1 = false;  // a write took less than all: written() will come
+  bool reading_ : 1 = true;         // as the transport was told
+  bool shut_down_ : 1 = false;
+  bool drain_due_ : 1 = false;  // congested: on_drain is owed
+  Session session_;
+  std::any user_data_;
+};
+
+}  // namespace timtow

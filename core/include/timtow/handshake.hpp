@@ -1,0 +1,52 @@
+// The opening handshake's rules (RFC 6455 section 4), as functions of what was read.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "timtow/error.hpp"
+#include "timtow/http.hpp"
+
+namespace timtow {
+
+// Server side.
+
+// Whether a request may be answered by the application: GET, one Host, no body, and, if it asks
+// for a WebSocket, everything that section 4.2.1 demands. It may come from any HTTP parser.
+Refusal check_request(const Request& request);
+
+// What an application adds to a 101 response.
+struct Accept {
+  std::string_view subprotocol;  // one of those offered, or empty
+  std::vector<Header> headers;   // Set-Cookie and others
+};
+
+// Why a response may not be sent like this: an illegal header, or a subprotocol that the client
+// did not offer. `offered` is Request::subprotocols().
+Error check_accept(const Accept& accept, const std::vector<std::string_view>& offered);
+Error check_reply(const Reply& reply);
+
+std::string format_accept(const Accept& accept, std::string_view key);
+std::string format_reply(const Reply& reply);
+// The answer to a request that was refused: its sentence as the body.
+std::string format_refusal(const Refusal& refusal);
+
+// Client side.
+
+struct ClientRequest {
+  std::string_view host;          // "example.org" or "example.org:8080", for the Host header
+  std::string_view target = "/";  // path and query
+  std::vector<std::string_view> subprotocols;
+  std::vector<Header> headers;  // Origin, Cookie, Authorization and others
+};
+
+Error check_client_request(const ClientRequest& request);
+std::string format_client_request(const ClientRequest& request, std::string_view key);
+
+// Whether the response completes our handshake (section 4.1).
+Error check_response(const Response& response, std::string_view key,
+                     const std::vector<std::string_view>& offered_subprotocols);
+
+}  // namespace timtow

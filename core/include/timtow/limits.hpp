@@ -1,0 +1,41 @@
+// What a peer may cost: every limit is on by default and has a name. A peer that breaks one gets
+// the status or close code said here, and the program an Error that says which limit it was, its
+// value and what arrived.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "timtow/time.hpp"
+
+namespace timtow {
+
+// A duration of zero switches its rule off.
+struct Limits {
+  // The opening handshake: a request or response head, up to and with its empty line.
+  std::size_t handshake_bytes = 16 * 1024;             // 431 beyond
+  std::size_t handshake_headers = 100;                 // 431 beyond
+  Duration handshake_time = std::chrono::seconds{10};  // 408 when it passes
+
+  // A message, whole or in pieces. 131,072 fragments let 8 MiB come in pieces of 64 bytes.
+  std::size_t message_bytes = 16 * 1024 * 1024;  // 1009 beyond
+  std::size_t message_fragments = 128 * 1024;    // 1008 beyond
+
+  // Output that the peer has not taken yet. Over the high water nothing more is read from the
+  // peer until the low water is reached; a send that would pass output_bytes is refused.
+  std::size_t output_high_water = 1024 * 1024;
+  std::size_t output_low_water = 256 * 1024;
+  std::size_t output_bytes = 64 * 1024 * 1024;
+
+  // Silence. A sign of life is a whole frame, output that the peer takes, or idle_bytes of a
+  // frame that is still coming: a peer cannot hold a connection by a byte at a time.
+  Duration ping_interval = std::chrono::seconds{30};  // silence after which we send a ping
+  Duration idle_time = std::chrono::seconds{120};     // silence after which we close with 1008
+  std::size_t idle_bytes = 1024;
+
+  // From our close frame, or the end of the session, until the connection is cut, whatever output
+  // still waits then.
+  Duration close_time = std::chrono::seconds{5};
+};
+
+}  // namespace timtow

@@ -1,0 +1,217 @@
+// The seam between the core and an event loop: what an adapter provides, and what it is told.
+//
+// An adapter derives Loop, Transport and Listener, and calls the ...Events of the core. The rules:
+// - Everything happens on the loop's thread. post() alone may be called from any thread.
+// - Every operation may be called from inside every event, close() included. No event is called
+// from
+//   inside an operation.
+// - Where a call takes a std::error_code& or Error&, that is set on failure and left alone
+// otherwise.
+// - Events do not throw.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <vector>
+
+#include "timtow/bytes.hpp"
+#include "timtow/endpoint.hpp"
+#include "timtow/error.hpp"
+#include "timtow/pool.hpp"
+#include "timtow/time.hpp"
+#include "timtow/timer.hpp"
+
+namespace timtow {
+
+// A socket as the system names it.
+using Socket = int;
+
+class Transport;
+
+// What the core wants to hear of a transport.
+class TransportEvents {
+ public:
+  // It is connected. Called once, as the first, unless adopt() made the transport.
+  virtual void opened(Transport& transport) noexcept = 0;
+  // Where the next read goes; never empty. Asked directly before a read, and valid until received()
+  // or until this event returns to the loop.
+  virtual MutableBytes read_space() noexcept = 0;
+  // What was read. The bytes are the core's to change until it returns.
+  virtual void received(MutableBytes bytes) noexcept = 0;
+  // The peer has sent all it will send. Writing goes on. Nothing more is received.
+  virtual void ended() noexcept = 0;
+  // After a write() that did not take everything: `taken` more bytes of what it was shown are taken
+  // (0 where write() has to be called again to see), and write() may be called again.
+  virtual void written(std::size_t taken) noexcept = 0;
+  // The stream is broken, or (before opened()) never came to be. The core answers with close(), if
+  // it was opened.
+  virtual void failed(std::error_code cause) noexcept = 0;
+
+ protected:
+  ~TransportEvents() = default;
+};
+
+enum class How {
+  graceful,  // what was taken is still delivered, then FIN
+  abortive   // RST; what was taken may be lost
+};
+
+// One connected byte stream. Its adapter owns it, from its making until close().
+class Transport {
+ public:
+  // Takes bytes, and returns how many. Fewer than all means that written() will follow; until then
+  // it is not called again, and what it was shown stays where it is. An error means that the stream
+  // is broken.
+  virtual std::size_t write(const Gather& bytes, std::error_code& error) noexcept = 0;
+  // Whether received() is welcome; at first it is. Idempotent.
+  virtual void want_read(bool wanted) noexcept = 0;
+  // FIN, after what was taken. Called at most once, with no write under way.
+  virtual void shutdown_write() noexcept = 0;
+  // Ends the stream and the Transport. No event comes after this.
+  virtual void close(How how) noexcept = 0;
+
+ protected:
+  ~Transport() = default;
+};
+
+class AcceptEvents {
+ public:
+  // A peer has connected. Returns whom to tell, opened() first; null to close it unseen.
+  virtual TransportEvents* accepted() noexcept = 0;
+  // Accepting failed. Where descriptors or memory ran out, the adapter pauses and goes on by
+  // itself.
+  virtual void accept_failed(const Error& error) noexcept = 0;
+
+ protected:
+  ~AcceptEvents() = default;
+};
+
+// One listening socket. Its adapter owns it, until close().
+class Listener {
+ public:
+  // Where it listens, with the port that port 0 became.
+  virtual Endpoint endpoint() const = 0;
+  // Whether accepted() is welcome; at first it is. Idempotent.
+  virtual void want_accept(bool wanted) noexcept = 0;
+  virtual void close() noexcept = 0;
+
+ protected:
+  ~Listener() = default;
+};
+
+// Something that has work to do once the event at hand has been dealt with.
+class Deferred {
+ public:
+  Deferred() = default;
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+
+ protected:
+  ~Deferred() = default;
+
+ private:
+  friend class Loop;
+  virtual void run_deferred() noexcept = 0;
+
+  Deferred* next_ = nullptr;
+  bool queued_ = false;
+};
+
+class Loop {
+ public:
+  virtual ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // -- What an adapter provides -----------------------------------------------------------------
+
+  // Listens; null and an Error if that cannot be done.
+  virtual Listener* listen(const Endpoint& endpoint, AcceptEvents& events, Error& error) = 0;
+  // Takes over a socket that listens already.
+  virtual Listener* adopt_listener(Socket socket, AcceptEvents& events, Error& error) = 0;
+  // Takes over a connected socket. On failure it is still the caller's.
+  virtual Transport* adopt(Socket socket, TransportEvents& events, Error& error) = 0;
+  // Runs until stop(). For a loop that the application runs itself, that is not needed.
+  virtual void run() = 0;
+  // Makes run() return soon. From the loop's thread, or post()ed.
+  virtual void stop() noexcept = 0;
+
+  // -- What an application uses -----------------------------------------------------------------
+
+  // Calls the function on the loop's thread, in order, soon. Safe from any thread. What is posted
+  // to a loop that runs no more is never called.
+  void post(std::function<void()> function);
+
+  // The time at which the event at hand came.
+  TimePoint now() const noexcept { return now_; }
+
+  // -- What the core uses -----------------------------------------------------------------------
+
+  // Around everything that may change a connection: when the outermost ends, what was deferred is
+  // done, so that all that was sent to a connection leaves in one write.
+  class Batch {
+   public:
+    explicit Batch(Loop& loop) noexcept : loop_(loop) {
+      if (loop_.depth_++ == 0 && !loop_.keeps_time_) loop_.now_ = Clock::now();
+    }
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+    ~Batch() {
+      const bool is_due = loop_.first_deferred_ != nullptr || loop_.timers_.next() != loop_.armed_;
+      if (loop_.depth_ == 1 && is_due) loop_.finish_batch();
+      --loop_.depth_;
+    }
+
+   private:
+    Loop& loop_;
+  };
+
+  void defer(Deferred& deferred) noexcept;
+
+  TimerQueue& timers() noexcept { return timers_; }
+  Pool& pool() noexcept { return pool_; }
+  // Where reads go that nobody wants elsewhere; valid until the next event.
+  MutableBytes scratch() noexcept { return scratch_; }
+
+ protected:
+  Loop();
+
+  // -- What an adapter provides, and calls ------------------------------------------------------
+
+  // The one alarm: call alarm() at `at` or soon after, never before. It replaces the one before;
+  // `never` cancels it.
+  virtual void arm(TimePoint at) noexcept = 0;
+  // Makes the loop's thread call run_posted() soon. Called from any thread.
+  virtual void wake() noexcept = 0;
+
+  void alarm() noexcept;
+  void run_posted() noexcept;
+  // For adapters that see each wake-up themselves: sets the time for all its events, which then
+  // need not read the clock one by one.
+  void keep_time(TimePoint now) noexcept {
+    keeps_time_ = true;
+    now_ = now;
+  }
+  void keep_no_time() noexcept { keeps_time_ = false; }
+
+ private:
+  void finish_batch() noexcept;
+
+  Pool pool_;
+  std::vector<std::byte> scratch_;
+  TimerQueue timers_;
+  TimePoint armed_ = never;
+  TimePoint now_;
+  bool keeps_time_ = false;
+  unsigned depth_ = 0;
+  Deferred* first_deferred_ = nullptr;
+  Deferred* last_deferred_ = nullptr;
+
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;
+};
+
+}  // namespace timtow

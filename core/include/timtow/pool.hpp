@@ -1,0 +1,111 @@
+// Memory that connections borrow and give back, so that one at rest owns none and a busy one asks
+// the system for none.
+//
+// Blocks come in five sizes from 256 bytes to 64 KiB, each with its own list of free ones; larger
+// blocks go straight to the system and back. A pool belongs to one loop and one thread.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <limits>
+#include <new>
+
+namespace timtow {
+
+struct Block {
+  std::byte* data = nullptr;
+  std::size_t size = 0;
+
+  explicit operator bool() const noexcept { return data != nullptr; }
+};
+
+class Pool {
+ public:
+  // budget: bytes that may be out at once, over which allocate() gives none.
+  // keep: bytes of free blocks held for the next borrower.
+  explicit Pool(std::size_t budget = std::numeric_limits<std::size_t>::max(),
+                std::size_t keep = 4 * 1024 * 1024) noexcept
+      : budget_(budget), keep_(keep) {}
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool();
+
+  // A block of at least `size` bytes, or an empty one when memory or the budget ran out.
+  Block allocate(std::size_t size) noexcept {
+    const std::size_t index = class_of(size);
+    if (index < classes) size = smallest << 2 * index;
+    if (size > budget_ - in_use_) return {};
+    if (index == classes || free_[index] == nullptr) return allocate_from_system(size);
+    Free* const block = free_[index];
+    free_[index] = block->next;
+    in_use_ += size;
+    return {reinterpret_cast<std::byte*>(block), size};
+  }
+  void release(Block block) noexcept {
+    const std::size_t index = class_of(block.size);
+    in_use_ -= block.size;
+    if (index == classes || held_ - in_use_ > keep_) return give_back(block);
+    free_[index] = new (block.data) Free{free_[index]};
+  }
+
+  // The same bytes in a block of at least `size` bytes, of which the first `used` are kept. The
+  // old block is gone, unless the answer is empty: then it is as it was.
+  Block grow(Block block, std::size_t used, std::size_t size) noexcept;
+
+  std::size_t in_use() const noexcept { return in_use_; }
+
+ private:
+  struct Free {
+    Free* next;
+  };
+  static constexpr std::size_t smallest = 256;
+  static constexpr std::size_t classes = 5;
+
+  // 256, 1K, 4K, 16K, 64K are 0 to 4; what is larger is `classes`.
+  static constexpr std::size_t class_of(std::size_t size) noexcept {
+    if (size <= smallest) return 0;
+    const auto doublings = static_cast<std::size_t>(std::bit_width((size - 1) / smallest));
+    return std::min((doublings + 1) / 2, classes);
+  }
+  Block allocate_from_system(std::size_t size) noexcept;
+  void give_back(Block block) noexcept;
+
+  std::array<Free*, classes> free_{};
+  std::size_t held_ = 0;  // bytes had from the system, in use or free
+  std::size_t in_use_ = 0;
+  std::size_t budget_;
+  std::size_t keep_;
+};
+
+// Bytes in one growing block of a pool. Its memory grows with what is put in.
+class Buffer {
+ public:
+  explicit Buffer(Pool& pool) noexcept : pool_(&pool) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { release(); }
+
+  std::byte* data() noexcept { return block_.data; }
+  const std::byte* data() const noexcept { return block_.data; }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+
+  // Room for `size` more bytes behind the last one; null when there is no memory.
+  std::byte* reserve(std::size_t size) noexcept;
+  void commit(std::size_t size) noexcept { size_ += size; }
+  std::size_t room() const noexcept { return block_.size - size_; }
+
+  bool append(const std::byte* from, std::size_t size) noexcept;
+  // Moves what is behind the first `size` bytes to the front.
+  void drop(std::size_t size) noexcept;
+  void release() noexcept;
+
+ private:
+  Pool* pool_;
+  Block block_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace timtow

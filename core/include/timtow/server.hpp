@@ -1,0 +1,61 @@
+// A WebSocket server on any loop: written once, on the seam.
+//
+//   timtow::poll::Loop loop;
+//   timtow::Server server{loop, {.on_message = [](auto& c, auto& m) { c.send(m); }}};
+//   if (auto error = server.listen({"127.0.0.1", 9001})) ...
+//   loop.run();
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "timtow/connection.hpp"
+#include "timtow/endpoint.hpp"
+#include "timtow/error.hpp"
+#include "timtow/limits.hpp"
+#include "timtow/loop.hpp"
+
+namespace timtow {
+
+class Server {
+ public:
+  // The loop must outlive the server and every connection that is kept.
+  Server(Loop& loop, Handlers handlers, const Limits& limits = {});
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  // Cuts what is still connected, without calling a handler. May be called from inside one.
+  ~Server();
+
+  // Listens there as well. A port of 0 is any free one, see endpoints().
+  Error listen(const Endpoint& endpoint);
+  // Takes over a socket that listens already, as systemd or a parent process hands them over.
+  Error adopt_listener(Socket socket);
+  std::vector<Endpoint> endpoints() const;
+
+  // Takes over a connected socket of which nothing has been read but `already_read`.
+  Error adopt(Socket socket, Bytes already_read = {});
+  // The same with a request that another HTTP server has read; `already_read` came behind it.
+  // on_request is called before this returns.
+  Error adopt(Socket socket, const Request& request, Bytes already_read = {});
+
+  // Stops accepting, closes every connection with 1001, and cuts those that remain at the deadline.
+  // Calls `done` once, when none is left, and never if the server is destroyed before. Idempotent:
+  // the first deadline counts. A server that was shut down listens and adopts no more.
+  void shutdown(Duration deadline, std::function<void()> done = {});
+
+  // Open and opening connections.
+  std::size_t size() const noexcept;
+  // Null when it is gone.
+  std::shared_ptr<Connection> find(std::uint64_t id) const;
+  // Calls the function for every open connection, in no order.
+  void for_each(const std::function<void(Connection&)>& function);
+
+ private:
+  class Core;
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace timtow

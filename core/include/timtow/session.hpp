@@ -1,0 +1,285 @@
+// One WebSocket connection without its socket: bytes in, events out; messages in, bytes out.
+//
+//   Session ws{Role::server, pool};
+//   ws.receive(bytes);                            // what a read brought
+//   while (auto event = ws.next()) ...            // what it means
+//   ws.output(), ws.sent(n)                       // what to write
+//
+// The rules that make it work:
+// - The same bytes give the same events, however they are split over receive().
+// - The bytes given to receive() are borrowed and unmasked in place. They are the session's until
+//   next() has returned nothing, or hold() was called; no byte of them is looked at later.
+// - next() hands out views. They die at the next call of next(), receive() or hold().
+// - After any call that may have changed something (what came or ended, an answer to a request, a
+//   send, a close, a deadline) call next() until it returns nothing, then write the output.
+// - Nothing throws and nothing calls back. A session is as thread-safe as an int.
+// - Time is passed in: deadline(now) says when to call expire().
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "timtow/bytes.hpp"
+#include "timtow/close_code.hpp"
+#include "timtow/error.hpp"
+#include "timtow/event.hpp"
+#include "timtow/frame.hpp"
+#include "timtow/handshake.hpp"
+#include "timtow/limits.hpp"
+#include "timtow/outbox.hpp"
+#include "timtow/pool.hpp"
+#include "timtow/time.hpp"
+#include "timtow/utf8.hpp"
+
+namespace timtow {
+
+class MaskingKeySource;
+
+enum class Role : std::uint8_t { server, client };
+
+class Session {
+ public:
+  // The pool and the limits must outlive the session.
+  Session(Role role, Pool& pool, const Limits& limits) noexcept;
+  Session(Role role, Pool& pool) noexcept;
+  Session(Role role, Pool& pool, const Limits&& limits) = delete;  // would dangle
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
+
+  // -- Input ------------------------------------------------------------------------------------
+
+  // Takes what a read brought; ended or failed sessions take it and drop it.
+  void receive(MutableBytes bytes) noexcept;
+  // The stream has ended: the peer will send no more.
+  void end_of_input() noexcept;
+  // The stream broke. Nothing can be written any more.
+  void lost(std::error_code cause) noexcept;
+
+  // The next event, or nothing until more is received.
+  std::optional<Event> next() noexcept;
+  // Keeps what next() has not looked at yet, so that the bytes given to receive() may go while the
+  // application is not ready for more events. The next receive() may come before or after it is.
+  void hold() noexcept;
+
+  // While paused, next() has nothing to say of an open connection, what was received is held, and
+  // wants_read() is false; the peer's silence does not count. Opening and closing go on.
+  void pause(bool paused) noexcept { detours_.paused = paused; }
+
+  // Where the next read would best go: the end of a large message that is being gathered, so that
+  // it lands where it will stay. Empty when any place will do. Valid until the next call of
+  // receive() or next().
+  MutableBytes read_space() noexcept;
+
+  // False while the peer must not send more: its output has passed the high water, or a request
+  // waits for an answer. To keep reading would let memory grow.
+  bool wants_read() const noexcept;
+
+  // From now on messages come as Piece events as their bytes arrive, and are not held in memory.
+  // Limits::message_bytes still bounds each message. To be called before the connection is open.
+  void stream_messages(bool on) noexcept { detours_.streaming = on; }
+
+  // -- The opening handshake --------------------------------------------------------------------
+
+  // Server: starts from a request that another HTTP server has read, in place of receive()ing it;
+  // bytes that came behind it are receive()d afterwards. Its views must stay until it is answered.
+  // Either it is fine, and accept() puts the 101 response into the output; or it is refused, and
+  // the output holds the answer that the Refusal describes.
+  Refusal receive_request(const Request& request) noexcept;
+
+  // Server: answers the request that waits, with 101 ... When these return an error, nothing was
+  // queued and the request still waits.
+  Error accept(const Accept& accept = {}) noexcept;
+  // ... or with anything else, and ends the session. The stream is never used for another request.
+  Error respond(const Reply& reply) noexcept;
+  Error reject(int status, std::string_view body) noexcept {
+    return respond({.status = status, .body = body, .headers = {}});
+  }
+
+  // Client: sends the request. To be called first, and once.
+  Error request(const ClientRequest& request) noexcept;
+
+  // -- Output -----------------------------------------------------------------------------------
+
+  // Queues a message. Text must be UTF-8 (section 5.6): is_utf8() tells, where it is in doubt.
+  // Returns errc::ok, or not_open, output_full, message_unfinished, no_memory: nothing was queued.
+  errc send(const Message& message) noexcept;
+  errc send(std::string_view text) noexcept { return send({MessageType::text, as_bytes(text)}); }
+  errc send(Bytes binary) noexcept { return send({MessageType::binary, binary}); }
+  // As send(), but a large payload is not copied: it must stay until own_output(), or until it is
+  // sent(). (A client masks what it sends, so it copies always.)
+  errc send_borrowed(const Message& message) noexcept;
+  void own_output() noexcept;
+  // Queues part of a message as one fragment; `last` ends the message. The type counts in the
+  // first one only. Pings and pongs may go between.
+  errc send_piece(const Message& piece, bool last) noexcept;
+  // Queues a ping, or a pong that nobody asked for; at most 125 bytes.
+  errc ping(Bytes payload = {}) noexcept;
+  errc pong(Bytes payload = {}) noexcept;
+
+  // Starts the closing handshake: queues a close frame behind what was sent. Messages still arrive
+  // until the peer answers with its own. A code that may_be_sent(), or none_received for a frame
+  // without one; a reason of at most 123 bytes of UTF-8. In the opening handshake it gives up
+  // (a server answers 503).
+  errc close(CloseCode code = close_code::normal, std::string_view reason = {}) noexcept;
+
+  // What to write next; nothing when empty. Stays where it is until sent() (but for borrowed
+  // payloads: until own_output()).
+  Gather output() const noexcept { return cut_ ? Gather{} : outbox_.output(); }
+  void sent(std::size_t size) noexcept;
+  // Bytes that wait to be sent.
+  std::size_t output_size() const noexcept { return cut_ ? 0 : outbox_.size(); }
+  // Whether the output has passed the high water and not yet fallen to the low water.
+  bool is_congested() const noexcept { return congested_; }
+
+  // Nothing more will be queued: once the output is empty, end our side of the stream (FIN), and
+  // read on until finished(), so that the peer gets our last words and not a reset.
+  bool wants_shutdown() const noexcept;
+  // The stream may be closed.
+  bool finished() const noexcept;
+  // Whether it ended without regard to what was still to be sent: lost(), or a deadline. There is
+  // then no reason to close the stream gracefully.
+  bool was_cut() const noexcept { return cut_; }
+
+  // -- Time -------------------------------------------------------------------------------------
+
+  // When to call expire(), or `never`. Clocks that this session started since the last call start
+  // from `now`: ask after each round of receiving and sending.
+  TimePoint deadline(TimePoint now) noexcept {
+    if (phase_ != Phase::open || close_sent_) return deadline_of_phase(now);
+    if (heard_ || detours_.paused) {
+      heard_ = false;
+      pinged_ = false;
+      last_life_ = now;
+    }
+    return deadline_of_silence();
+  }
+  // Acts on what is due: sends a ping, closes, or gives up. Too early it does nothing.
+  void expire(TimePoint now) noexcept;
+
+  // -- State ------------------------------------------------------------------------------------
+
+  // Whether messages can be sent: the opening handshake is done and no close frame was sent.
+  bool is_open() const noexcept { return phase_ == Phase::open && !close_sent_; }
+  // Whether nothing that arrives matters any more: the closed event was handed out, or is next.
+  bool is_ended() const noexcept { return phase_ == Phase::ended; }
+  Role role() const noexcept { return role_; }
+  // Negotiated; empty when none.
+  std::string_view subprotocol() const noexcept { return subprotocol_; }
+
+ private:
+  enum class Phase : std::uint8_t {
+    head,      // server: the request is coming; client: the response is
+    deciding,  // server: the application has the request
+    open,      // frames
+    ended,     // nothing that arrives matters any more
+  };
+  struct Handshake;
+
+  // Input, session_input.cpp.
+  [[gnu::noinline]] std::optional<Event> next_of_any() noexcept;
+  std::optional<Event> next_whole_message() noexcept;
+  std::optional<Event> next_frame() noexcept;
+  bool read_frame_header() noexcept;
+  bool check_frame_start(const std::byte* wire) noexcept;
+  bool begin_data_frame() noexcept;
+  std::optional<Event> read_control_frame() noexcept;
+  std::optional<Event> read_close_frame(Bytes payload) noexcept;
+  std::optional<Event> read_payload() noexcept;
+  [[gnu::cold]] void fail_text(std::uint64_t at) noexcept;
+  std::size_t unmask_and_check(MutableBytes payload) noexcept;
+  std::byte* contiguous(std::size_t size) noexcept;
+  void consume(std::size_t size) noexcept;
+  void recycle() noexcept;
+  void release_held() noexcept;
+
+  // The opening handshake, session_handshake.cpp.
+  std::optional<Event> next_head() noexcept;
+  std::optional<Event> take_request(std::string_view head);
+  std::optional<Event> take_response(std::string_view head);
+  void refuse(const Refusal& refusal);
+  void fail_handshake(Error error) noexcept;
+
+  // Output and the end, session.cpp.
+  errc check_output(std::size_t size) const noexcept;
+  errc put_frame(Opcode opcode, bool fin, Bytes payload) noexcept;
+  [[gnu::noinline]] errc put_long(Opcode opcode, bool fin, Bytes payload) noexcept;
+  [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
+  errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
+  void commit_output(std::size_t size) noexcept;
+  errc put_control(Opcode opcode, Bytes payload) noexcept;
+  errc put_close(CloseCode code, std::string_view reason) noexcept;
+  bool put_text(std::string_view text) noexcept;
+  bool next_masking_key(MaskingKey& key) noexcept;
+  [[gnu::cold]] void fail(CloseCode code, Error error) noexcept;
+  [[gnu::cold]] void fail_for_memory() noexcept;
+  void end() noexcept;
+  void cut() noexcept;
+  std::optional<Event> take_ending() noexcept;
+  TimePoint deadline_of_phase(TimePoint now) noexcept;
+  TimePoint deadline_of_silence() const noexcept;
+
+  const Limits& limits_;
+  Role role_;
+  Phase phase_ = Phase::head;
+
+  // What keeps next() from its short way; told from one comparison.
+  struct alignas(8) Detours {
+    bool streaming = false;
+    bool paused = false;
+    bool in_message = false;    // a message has begun and not ended
+    bool message_done = false;  // message_ was handed out: recycle it
+    bool carry_done = false;    // so was carry_
+    bool holding = false;       // input_ is the tail of held_
+    std::array<bool, 2> unused{};
+
+    bool any() const noexcept { return std::bit_cast<std::uint64_t>(*this) != 0; }
+  } detours_;
+
+  bool in_payload_ : 1 = false;       // a data frame's payload is coming
+  bool first_piece_ : 1 = false;      // streaming: no piece of this message was handed out yet
+  bool sending_message_ : 1 = false;  // send_piece() has begun a message
+  bool close_sent_ : 1 = false;
+  bool input_ended_ : 1 = false;
+  bool cut_ : 1 = false;         // the stream is of no use any more
+  bool ending_due_ : 1 = false;  // the closed event is still to be handed out
+  bool congested_ : 1 = false;
+  bool heard_ : 1 = true;  // a sign of life since deadline() was last asked
+  bool pinged_ : 1 = false;
+  bool phase_clock_due_ : 1 = true;  // phase_deadline_ starts at the next deadline()
+
+  // Input. `input_` is borrowed; an atom (a head, a frame's header, a control frame) that did not
+  // arrive whole waits in `carry_`.
+  MutableBytes input_;
+  Buffer carry_;
+  Buffer held_;  // input that hold() kept; input_ is its tail
+  FrameHeader frame_;
+  MessageType message_type_ = MessageType::binary;
+  Utf8Checker utf8_;
+  std::uint32_t fragments_ = 0;
+  std::uint64_t frame_left_ = 0;    // bytes of this frame's payload still to come
+  std::uint64_t message_size_ = 0;  // bytes announced by the frames of this message so far
+  std::size_t quiet_bytes_ = 0;     // of a frame since the last sign of life
+  Buffer message_;
+
+  Outbox outbox_;
+
+  TimePoint phase_deadline_ = never;
+  TimePoint last_life_ = never;
+
+  CloseCode sent_code_ = 0;
+  std::unique_ptr<Handshake> handshake_;
+  std::unique_ptr<MaskingKeySource> masking_keys_;  // client only
+  std::string subprotocol_;
+  Error error_;
+  Closed closed_;
+};
+
+}  // namespace timtow

@@ -1,0 +1,5 @@
+// All of the core. An adapter's header (timtow/poll.hpp) comes beside it.
+#pragma once
+
+#include "timtow/server.hpp"
+#include "timtow/version.hpp"

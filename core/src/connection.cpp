@@ -1,0 +1,300 @@
+#include "timtow/connection.hpp"
+
+#include <new>
+#include <utility>
+
+namespace timtow {
+namespace {
+
+// From this size on a payload is written at once, in place of being copied to wait for the batch.
+constexpr std::size_t large_payload = 16 * 1024;
+
+}  // namespace
+
+Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
+                       const Limits& limits)
+    : id_(id), loop_(loop), owner_(std::move(owner)), session_(role, loop.pool(), limits) {
+  session_.stream_messages(static_cast<bool>(owner_->handlers().on_piece));
+}
+
+Connection::~Connection() = default;
+
+void Connection::start(Transport& transport, const Request* request,
+                       MutableBytes already_read) noexcept {
+  opened(transport);
+  if (request != nullptr && !session_.receive_request(*request)) {
+    pumping_ = true;
+    dispatch(Event{request});
+    pumping_ = false;
+  }
+  received(already_read);
+}
+
+// -- What the transport tells ---------------------------------------------------------------------
+
+void Connection::opened(Transport& transport) noexcept {
+  const Loop::Batch batch{loop_};
+  transport_ = &transport;
+  loop_.defer(*this);
+}
+
+MutableBytes Connection::read_space() noexcept {
+  const MutableBytes space = session_.read_space();
+  return space.empty() ? loop_.scratch() : space;
+}
+
+void Connection::received(MutableBytes bytes) noexcept {
+  const Loop::Batch batch{loop_};
+  session_.receive(bytes);
+  pump();
+  flush();
+}
+
+void Connection::ended() noexcept {
+  const Loop::Batch batch{loop_};
+  session_.end_of_input();
+  pump();
+  flush();
+}
+
+void Connection::written(std::size_t taken) noexcept {
+  const Loop::Batch batch{loop_};
+  write_blocked_ = false;
+  session_.sent(taken);
+  flush();
+}
+
+void Connection::failed(std::error_code cause) noexcept {
+  const Loop::Batch batch{loop_};
+  session_.lost(cause);
+  pump();
+  flush();
+}
+
+void Connection::due(TimePoint now) noexcept {
+  session_.expire(now);
+  pump();
+  flush();
+}
+
+// -- What happened --------------------------------------------------------------------------------
+
+// Hands out all events there are.
+void Connection::pump() noexcept {
+  if (pumping_) return;  // the application is inside one: those that follow come after it
+  pumping_ = true;
+  open_if_accepted();
+  while (const auto event = session_.next()) {
+    dispatch(*event);
+    open_if_accepted();
+  }
+  pumping_ = false;
+}
+
+void Connection::open_if_accepted() {
+  if (!open_due_) return;
+  open_due_ = false;
+  opened_ = true;
+  if (const auto& on_open = owner_->handlers().on_open) on_open(*this);
+}
+
+void Connection::dispatch(const Event& event) {
+  const Handlers& on = owner_->handlers();
+  if (const auto* message = event.message()) {
+    if (on.on_message) on.on_message(*this, *message);
+  } else if (const auto* piece = event.piece()) {
+    on.on_piece(*this, *piece);
+  } else if (const auto* ping = event.ping()) {
+    if (on.on_ping) on.on_ping(*this, ping->payload);
+  } else if (const auto* pong = event.pong()) {
+    if (on.on_pong) on.on_pong(*this, pong->payload);
+  } else if (const auto* closed = event.closed()) {
+    if (opened_) {
+      if (on.on_close) on.on_close(*this, *closed);
+    } else if (closed->error != nullptr && on.on_error) {
+      on.on_error(*closed->error);
+    }
+    user_data_.reset();
+  } else if (const auto* request = event.request()) {
+    if (on.on_request)
+      on.on_request(*this, *request);
+    else
+      answer(*request);
+  } else if (event.open() != nullptr) {
+    open_due_ = true;
+  }
+}
+
+// What is answered for an application without on_request.
+void Connection::answer(const Request& request) noexcept {
+  try {
+    const Error error =
+        request.is_upgrade()
+            ? accept()
+            : session_.respond({.status = 426,
+                                .body = "This is a WebSocket server: ask for an upgrade.\n",
+                                .headers = {{"Upgrade", "websocket"}}});
+    if (error) session_.lost(error.code);
+  } catch (const std::bad_alloc&) {
+    session_.lost(make_error_code(errc::no_memory));
+  }
+}
+
+// -- What the application wants -------------------------------------------------------------------
+
+// None of these calls a handler: what they lead to is handed out when the event at hand is over.
+
+Error Connection::accept(const Accept& accept) {
+  const Loop::Batch batch{loop_};
+  Error error = session_.accept(accept);
+  if (!error) open_due_ = true;
+  flush_later();
+  return error;
+}
+
+Error Connection::respond(const Reply& reply) {
+  const Loop::Batch batch{loop_};
+  Error error = session_.respond(reply);
+  flush_later();
+  return error;
+}
+
+Error Connection::reject(int status, std::string_view body) {
+  return respond({.status = status, .body = body, .headers = {}});
+}
+
+errc Connection::send(const Message& message) {
+  if (message.payload.size() >= large_payload) return send_large(message);
+  if (pumping_) return session_.send(message);  // an answer: flushed with the others
+  const Loop::Batch batch{loop_};
+  flush_later();
+  return session_.send(message);
+}
+
+errc Connection::send_large(const Message& message) {
+  const Loop::Batch batch{loop_};
+  const errc result = session_.send_borrowed(message);
+  write_output();
+  session_.own_output();
+  flush_later();
+  return result;
+}
+
+errc Connection::send_piece(const Message& piece, bool last) {
+  const Loop::Batch batch{loop_};
+  flush_later();
+  return session_.send_piece(piece, last);
+}
+
+errc Connection::ping(Bytes payload) {
+  const Loop::Batch batch{loop_};
+  flush_later();
+  return session_.ping(payload);
+}
+
+errc Connection::close(CloseCode code, std::string_view reason) {
+  const Loop::Batch batch{loop_};
+  const errc result = session_.close(code, reason);
+  flush_later();
+  return result;
+}
+
+void Connection::go_away() {
+  const Loop::Batch batch{loop_};
+  session_.close(close_code::going_away, "the server is shutting down");
+  if (session_.is_ended()) session_.end_of_input();
+  flush_later();
+}
+
+void Connection::abort() {
+  const Loop::Batch batch{loop_};
+  session_.lost(errc::cancelled);
+  flush_later();
+}
+
+void Connection::pause() {
+  const Loop::Batch batch{loop_};
+  session_.pause(true);
+  flush_later();
+}
+
+void Connection::resume() {
+  const Loop::Batch batch{loop_};
+  session_.pause(false);
+  flush_later();
+}
+
+// -- After the event ------------------------------------------------------------------------------
+
+// Whoever pumps flushes when the pumping is over; otherwise the batch does both when it ends.
+void Connection::flush_later() noexcept {
+  if (!pumping_ && transport_ != nullptr) loop_.defer(*this);
+}
+
+void Connection::run_deferred() noexcept {
+  if (transport_ == nullptr) return owner_->release(*this);  // its last act
+  pump();
+  flush();
+}
+
+void Connection::write_output() noexcept {
+  while (session_.output_size() != 0 && !write_blocked_ && !session_.was_cut()) {
+    const Gather output = session_.output();
+    const std::size_t size = output.size_bytes();
+    std::error_code error;
+    const std::size_t taken = transport_->write(output, error);
+    if (error) return session_.lost(error);
+    session_.sent(taken);
+    write_blocked_ = taken < size;
+  }
+}
+
+// Writes what there is, and brings the transport and the deadline in line with the session.
+void Connection::flush() noexcept {
+  write_output();
+  if (!session_.is_open() && settle_ending()) return;
+  if (reading_ != session_.wants_read()) {
+    reading_ = !reading_;
+    transport_->want_read(reading_);
+  }
+  const TimePoint deadline = session_.deadline(loop_.now());
+  // A later deadline is looked up when the earlier one is due: most are moved and never reached.
+  if (deadline < at()) set_deadline(deadline);
+  if (drain_due_ != session_.is_congested()) settle_congestion();
+}
+
+void Connection::set_deadline(TimePoint deadline) noexcept {
+  try {
+    loop_.timers().set(*this, deadline);
+  } catch (const std::bad_alloc&) {  // and without it a peer could stay for ever
+    session_.lost(make_error_code(errc::no_memory));
+    flush_later();
+  }
+}
+
+// What an opening, closing or ended connection needs. True when it is over.
+bool Connection::settle_ending() noexcept {
+  if (session_.was_cut()) pump();  // perhaps by a write that failed just now
+  if (!session_.finished()) {
+    if (session_.wants_shutdown() && session_.output_size() == 0 && !shut_down_) {
+      shut_down_ = true;
+      transport_->shutdown_write();
+    }
+    return false;
+  }
+  if (transport_ != nullptr)  // it may have failed before it opened
+    transport_->close(session_.was_cut() ? How::abortive : How::graceful);
+  transport_ = nullptr;
+  loop_.timers().set(*this, never);
+  loop_.defer(*this);  // to be released: not here, where somebody may still be at work on it
+  return true;
+}
+
+void Connection::settle_congestion() noexcept {
+  drain_due_ = session_.is_congested();
+  if (drain_due_) return;
+  const auto& on_drain = owner_->handlers().on_drain;
+  if (on_drain && session_.is_open()) on_drain(*this);
+}
+
+}  // namespace timtow

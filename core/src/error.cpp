@@ -1,0 +1,109 @@
+#include "timtow/error.hpp"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <new>
+
+#include "timtow/utf8.hpp"
+
+namespace timtow {
+namespace {
+
+class Category final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "timtow"; }
+
+  std::string message(int value) const override {
+    switch (static_cast<errc>(value)) {
+      case errc::ok:
+        return "success";
+      case errc::bad_request:
+        return "malformed request";
+      case errc::method_not_allowed:
+        return "method not allowed";
+      case errc::handshake_too_large:
+        return "handshake too large";
+      case errc::http_version:
+        return "HTTP version not supported";
+      case errc::websocket_version:
+        return "WebSocket version not supported";
+      case errc::rejected:
+        return "upgrade rejected";
+      case errc::bad_response:
+        return "bad response to the upgrade";
+      case errc::handshake_timeout:
+        return "handshake timed out";
+      case errc::handshake_incomplete:
+        return "stream ended inside the handshake";
+      case errc::invalid_header:
+        return "invalid header";
+      case errc::not_an_upgrade:
+        return "request is not an upgrade";
+      case errc::no_request:
+        return "no request is waiting";
+      case errc::protocol_error:
+        return "protocol error";
+      case errc::invalid_utf8:
+        return "invalid UTF-8";
+      case errc::message_too_big:
+        return "message too big";
+      case errc::too_many_fragments:
+        return "too many fragments";
+      case errc::idle_timeout:
+        return "idle for too long";
+      case errc::close_timeout:
+        return "closing took too long";
+      case errc::connection_lost:
+        return "connection lost";
+      case errc::cancelled:
+        return "cancelled";
+      case errc::not_open:
+        return "connection is not open";
+      case errc::output_full:
+        return "output queue is full";
+      case errc::message_unfinished:
+        return "a fragmented message is unfinished";
+      case errc::invalid_close:
+        return "invalid close code or reason";
+      case errc::payload_too_long:
+        return "control frame payload too long";
+      case errc::no_memory:
+        return "out of memory";
+      case errc::no_entropy:
+        return "no source of randomness";
+      case errc::bad_address:
+        return "bad address";
+    }
+    return "unknown error " + std::to_string(value);
+  }
+};
+
+bool is_not_ascii(char c) noexcept { return static_cast<unsigned char>(c) > 0x7F; }
+
+}  // namespace
+
+const std::error_category& error_category() noexcept {
+  static const Category category;
+  return category;
+}
+
+Error make_error(std::error_code code, const char* format, ...) noexcept {
+  char text[256];
+  std::va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  Error error{code, {}};
+  try {
+    error.text = text;
+    // What a peer sent may be part of it, and it may become the body of a response.
+    if (!is_utf8(as_bytes(error.text)))
+      std::replace_if(error.text.begin(), error.text.end(), is_not_ascii, '?');
+  } catch (const std::bad_alloc&) {
+    // The code says what happened.
+  }
+  return error;
+}
+
+}  // namespace timtow

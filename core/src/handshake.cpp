@@ -1,0 +1,282 @@
+#include "timtow/handshake.hpp"
+
+#include <algorithm>
+
+#include "timtow/digest.hpp"
+
+namespace timtow {
+namespace {
+
+template <typename... Arguments>
+Refusal refusal(int status, errc code, const char* format, Arguments... arguments) noexcept {
+  return {status, make_error(code, format, arguments...)};
+}
+
+Refusal bad_request(const char* sentence) noexcept {
+  return refusal(400, errc::bad_request, "%s", sentence);
+}
+
+// Whether the text is `token *( OWS ";" OWS token [ "=" ( token / quoted-string ) ] )`, an
+// extension with its parameters (section 9.1).
+bool is_extension(std::string_view text) noexcept {
+  const auto skip_spaces = [&] {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  };
+  const auto take_token = [&] {
+    std::size_t size = 0;
+    while (size < text.size() && is_token(text.substr(size, 1))) ++size;
+    text.remove_prefix(size);
+    return size != 0;
+  };
+  const auto take_quoted = [&] {
+    for (std::size_t i = 1; i < text.size(); ++i) {
+      if (text[i] == '\\') {
+        ++i;
+      } else if (text[i] == '"') {
+        text.remove_prefix(i + 1);
+        return i > 1;
+      }
+    }
+    return false;
+  };
+
+  if (!take_token()) return false;
+  while (true) {
+    skip_spaces();
+    if (text.empty()) return true;
+    if (text[0] != ';') return false;
+    text.remove_prefix(1);
+    skip_spaces();
+    if (!take_token()) return false;
+    skip_spaces();
+    if (!text.starts_with('=')) continue;
+    text.remove_prefix(1);
+    skip_spaces();
+    if (!(text.starts_with('"') ? take_quoted() : take_token())) return false;
+  }
+}
+
+// Whether the text is `uri-host [ ":" port ]` (RFC 9110 section 7.2): a name or an address, that of
+// IPv6 in brackets.
+bool is_host(std::string_view text) noexcept {
+  constexpr std::string_view digits = "0123456789";
+  constexpr std::string_view of_ipv6 = "0123456789abcdefABCDEF:.";
+  constexpr std::string_view of_name =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+;=";
+  const bool bracketed = text.starts_with('[');
+  if (bracketed) text.remove_prefix(1);
+  const auto size = std::min(text.find_first_not_of(bracketed ? of_ipv6 : of_name), text.size());
+  if (size == 0) return false;
+  text.remove_prefix(size);
+  if (bracketed) {
+    if (!text.starts_with(']')) return false;
+    text.remove_prefix(1);
+  }
+  return text.empty() ||
+         (text[0] == ':' && text.find_first_not_of(digits, 1) == std::string_view::npos);
+}
+
+// The headers of which a second one would let two readers see two different requests.
+constexpr std::string_view single_headers[] = {"Host", "Origin", "Sec-WebSocket-Key",
+                                               "Sec-WebSocket-Version", "Content-Length"};
+
+Refusal check_upgrade(const Request& request) {
+  const Headers& headers = request.headers;
+  if (!headers.has_token("Connection", "upgrade"))
+    return bad_request("Upgrade: websocket came without Connection: Upgrade");
+
+  const std::string_view version = headers["Sec-WebSocket-Version"];
+  if (version != "13")
+    return refusal(426, errc::websocket_version, "Sec-WebSocket-Version is %s%.*s; it has to be 13",
+                   version.empty() ? "missing" : "", static_cast<int>(version.substr(0, 32).size()),
+                   version.data());
+
+  if (!headers.has("Sec-WebSocket-Key")) return bad_request("Sec-WebSocket-Key is missing");
+  if (!is_base64_of_16_bytes(headers["Sec-WebSocket-Key"]))
+    return bad_request("Sec-WebSocket-Key is not the base64 form of 16 bytes");
+
+  const auto subprotocols = request.subprotocols();
+  if (!std::all_of(subprotocols.begin(), subprotocols.end(), is_token))
+    return bad_request("Sec-WebSocket-Protocol is not a list of tokens");
+  const auto extensions = request.extensions();
+  if (!std::all_of(extensions.begin(), extensions.end(), is_extension))
+    return bad_request("Sec-WebSocket-Extensions is not a list of extensions");
+  return {};
+}
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) noexcept {
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view each) { return equal_ignoring_case(name, each); });
+}
+
+// Headers of the application's: they must not end their line, nor be those that we write.
+Error check_headers(const std::vector<Header>& headers,
+                    std::initializer_list<std::string_view> ours) {
+  for (const auto& [name, value] : headers) {
+    if (!is_token(name) || !is_header_value(value))
+      return make_error(errc::invalid_header,
+                        "the header \"%.*s\" has a name that is no token, or a control character",
+                        static_cast<int>(name.substr(0, 64).size()), name.data());
+    if (is_one_of(name, ours))
+      return make_error(errc::invalid_header, "the header \"%.*s\" is written by timtow",
+                        static_cast<int>(name.size()), name.data());
+  }
+  return {};
+}
+
+void append_header(std::string& to, std::string_view name, std::string_view value) {
+  to.append(name).append(": ").append(value).append("\r\n");
+}
+
+void append_headers(std::string& to, const std::vector<Header>& headers) {
+  for (const auto& [name, value] : headers) append_header(to, name, value);
+}
+
+std::string joined(const std::vector<std::string_view>& tokens) {
+  std::string list;
+  for (const auto& token : tokens) list.append(list.empty() ? "" : ", ").append(token);
+  return list;
+}
+
+}  // namespace
+
+Refusal check_request(const Request& request) {
+  const Headers& headers = request.headers;
+  if (request.method != "GET")
+    return refusal(405, errc::method_not_allowed, "the method is %.*s; only GET is answered here",
+                   static_cast<int>(request.method.substr(0, 32).size()), request.method.data());
+  if (!request.path().starts_with('/'))
+    return bad_request("the request target is neither a path nor an absolute URI");
+  for (const auto& name : single_headers)
+    if (headers.count(name) > 1)
+      return refusal(400, errc::bad_request, "%s came more than once", name.data());
+  if (!headers.has("Host")) return bad_request("Host is missing");
+  if (!is_host(headers["Host"])) return bad_request("Host is not a host");
+  if (!is_host(request.host())) return bad_request("the host in the request target is not a host");
+  if (headers.has("Transfer-Encoding") ||
+      (headers.has("Content-Length") && headers["Content-Length"] != "0"))
+    return bad_request("the request has a body; a GET here has none");
+  return request.is_upgrade() ? check_upgrade(request) : Refusal{};
+}
+
+Error check_accept(const Accept& accept, const std::vector<std::string_view>& offered) {
+  if (!accept.subprotocol.empty() &&
+      std::find(offered.begin(), offered.end(), accept.subprotocol) == offered.end())
+    return make_error(errc::invalid_header, "the client did not offer the subprotocol \"%.*s\"",
+                      static_cast<int>(accept.subprotocol.substr(0, 64).size()),
+                      accept.subprotocol.data());
+  return check_headers(accept.headers,
+                       {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol",
+                        "Sec-WebSocket-Extensions", "Content-Length", "Transfer-Encoding"});
+}
+
+Error check_reply(const Reply& reply) {
+  if (reply.status < 200 || reply.status > 599)
+    return make_error(errc::invalid_header, "%d is not a status from 200 to 599", reply.status);
+  return check_headers(reply.headers, {"Connection", "Content-Length", "Transfer-Encoding"});
+}
+
+std::string format_accept(const Accept& accept, std::string_view key) {
+  std::string response = "HTTP/1.1 101 Switching Protocols\r\n";
+  append_header(response, "Upgrade", "websocket");
+  append_header(response, "Connection", "Upgrade");
+  append_header(response, "Sec-WebSocket-Accept", accept_for(key));
+  if (!accept.subprotocol.empty())
+    append_header(response, "Sec-WebSocket-Protocol", accept.subprotocol);
+  append_headers(response, accept.headers);
+  return response += "\r\n";
+}
+
+std::string format_reply(const Reply& reply) {
+  std::string response = "HTTP/1.1 " + std::to_string(reply.status) + ' ';
+  response.append(reason_phrase(reply.status)).append("\r\n");
+  append_header(response, "Connection", "close");
+  append_headers(response, reply.headers);
+  // These have no body, and must not say so (RFC 9110 sections 6.4.1 and 8.6).
+  if (reply.status == 204 || reply.status == 304) return response += "\r\n";
+  const bool has_type = std::any_of(reply.headers.begin(), reply.headers.end(), [](const auto& h) {
+    return equal_ignoring_case(h.name, "Content-Type");
+  });
+  if (!has_type && !reply.body.empty())
+    append_header(response, "Content-Type", "text/plain; charset=utf-8");
+  append_header(response, "Content-Length", std::to_string(reply.body.size()));
+  return response.append("\r\n").append(reply.body);
+}
+
+std::string format_refusal(const Refusal& refusal) {
+  const std::string body = refusal.error.text + '\n';
+  Reply reply{.status = refusal.status, .body = body, .headers = {}};
+  if (refusal.status == 405) reply.headers.push_back({"Allow", "GET"});
+  if (refusal.status == 426) {
+    reply.headers.push_back({"Upgrade", "websocket"});
+    reply.headers.push_back({"Sec-WebSocket-Version", "13"});
+  }
+  return format_reply(reply);
+}
+
+Error check_client_request(const ClientRequest& request) {
+  if (!is_host(request.host))
+    return make_error(errc::invalid_header, "\"%.*s\" cannot be sent as Host",
+                      static_cast<int>(request.host.substr(0, 64).size()), request.host.data());
+  if (!request.target.starts_with('/') ||
+      std::any_of(request.target.begin(), request.target.end(),
+                  [](char c) { return c <= ' ' || c == '#' || c > 0x7E; }))
+    return make_error(
+        errc::invalid_header,
+        "\"%.*s\" cannot be sent as a target: it starts with / and is percent-encoded",
+        static_cast<int>(request.target.substr(0, 64).size()), request.target.data());
+  for (auto each = request.subprotocols.begin(); each != request.subprotocols.end(); ++each)
+    if (!is_token(*each) || std::find(request.subprotocols.begin(), each, *each) != each)
+      return make_error(errc::invalid_header,
+                        "the subprotocol \"%.*s\" is no token, or named twice",
+                        static_cast<int>(each->substr(0, 64).size()), each->data());
+  return check_headers(request.headers,
+                       {"Host", "Upgrade", "Connection", "Sec-WebSocket-Key",
+                        "Sec-WebSocket-Version", "Sec-WebSocket-Protocol",
+                        "Sec-WebSocket-Extensions", "Content-Length", "Transfer-Encoding"});
+}
+
+std::string format_client_request(const ClientRequest& request, std::string_view key) {
+  std::string head = "GET ";
+  head.append(request.target).append(" HTTP/1.1\r\n");
+  append_header(head, "Host", request.host);
+  append_header(head, "Upgrade", "websocket");
+  append_header(head, "Connection", "Upgrade");
+  append_header(head, "Sec-WebSocket-Key", key);
+  append_header(head, "Sec-WebSocket-Version", "13");
+  if (!request.subprotocols.empty())
+    append_header(head, "Sec-WebSocket-Protocol", joined(request.subprotocols));
+  append_headers(head, request.headers);
+  return head += "\r\n";
+}
+
+Error check_response(const Response& response, std::string_view key,
+                     const std::vector<std::string_view>& offered_subprotocols) {
+  const Headers& headers = response.headers;
+  if (response.status != 101)
+    return make_error(errc::rejected, "the server answered %d %.*s; an upgrade is answered 101",
+                      response.status, static_cast<int>(response.reason.substr(0, 64).size()),
+                      response.reason.data());
+  const auto bad = [](const char* sentence) {
+    return make_error(errc::bad_response, "%s", sentence);
+  };
+  if (headers.count("Upgrade") != 1 || !equal_ignoring_case(headers["Upgrade"], "websocket"))
+    return bad("the response does not say Upgrade: websocket");
+  if (!headers.has_token("Connection", "upgrade"))
+    return bad("the response does not say Connection: Upgrade");
+  if (headers.count("Sec-WebSocket-Accept") != 1 ||
+      headers["Sec-WebSocket-Accept"] != accept_for(key))
+    return bad("Sec-WebSocket-Accept does not answer our key: is this a WebSocket server?");
+  if (headers.has("Sec-WebSocket-Extensions"))
+    return bad("the response selects an extension that we did not offer");
+  if (headers.has("Sec-WebSocket-Protocol")) {
+    const auto& offered = offered_subprotocols;
+    if (headers.count("Sec-WebSocket-Protocol") != 1 ||
+        std::find(offered.begin(), offered.end(), headers["Sec-WebSocket-Protocol"]) ==
+            offered.end())
+      return bad("the response selects a subprotocol that we did not offer");
+  }
+  return {};
+}
+
+}  // namespace timtow

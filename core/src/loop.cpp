@@ -1,0 +1,67 @@
+#include "timtow/loop.hpp"
+
+#include <utility>
+
+namespace timtow {
+namespace {
+
+constexpr std::size_t scratch_bytes = 64 * 1024;
+
+}  // namespace
+
+Loop::Loop() : scratch_(scratch_bytes), now_(Clock::now()) {}
+
+Loop::~Loop() = default;
+
+void Loop::post(std::function<void()> function) {
+  bool first = false;
+  {
+    const std::lock_guard lock{posted_mutex_};
+    first = posted_.empty();
+    posted_.push_back(std::move(function));
+  }
+  if (first) wake();
+}
+
+void Loop::run_posted() noexcept {
+  std::vector<std::function<void()>> functions;
+  {
+    const std::lock_guard lock{posted_mutex_};
+    functions.swap(posted_);
+  }
+  for (auto& function : functions) {
+    const Batch batch{*this};
+    function();
+  }
+}
+
+void Loop::alarm() noexcept {
+  const Batch batch{*this};
+  armed_ = never;
+  timers_.run(now_);
+}
+
+void Loop::defer(Deferred& deferred) noexcept {
+  if (deferred.queued_) return;
+  deferred.queued_ = true;
+  deferred.next_ = nullptr;
+  (last_deferred_ == nullptr ? first_deferred_ : last_deferred_->next_) = &deferred;
+  last_deferred_ = &deferred;
+}
+
+void Loop::finish_batch() noexcept {
+  while (first_deferred_ != nullptr) {
+    Deferred& deferred = *first_deferred_;
+    first_deferred_ = deferred.next_;
+    if (first_deferred_ == nullptr) last_deferred_ = nullptr;
+    deferred.queued_ = false;
+    deferred.run_deferred();
+  }
+  const TimePoint next = timers_.next();
+  if (next != armed_) {
+    armed_ = next;
+    arm(next);
+  }
+}
+
+}  // namespace timtow

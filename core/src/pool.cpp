@@ -1,0 +1,79 @@
+#include "timtow/pool.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace timtow {
+
+Pool::~Pool() {
+  for (Free* each : free_) {
+    while (each != nullptr) std::free(std::exchange(each, each->next));
+  }
+}
+
+Block Pool::allocate_from_system(std::size_t size) noexcept {
+  auto* const data = static_cast<std::byte*>(std::malloc(size));
+  if (data == nullptr) return {};
+  held_ += size;
+  in_use_ += size;
+  return {data, size};
+}
+
+void Pool::give_back(Block block) noexcept {
+  held_ -= block.size;
+  std::free(block.data);
+}
+
+Block Pool::grow(Block block, std::size_t used, std::size_t size) noexcept {
+  if (size <= block.size) return block;
+  if (class_of(block.size) == classes) {  // the system's own: it may grow in place
+    if (size - block.size > budget_ - in_use_) return {};
+    auto* const data = static_cast<std::byte*>(std::realloc(block.data, size));
+    if (data == nullptr) return {};
+    held_ += size - block.size;
+    in_use_ += size - block.size;
+    return {data, size};
+  }
+  const Block larger = allocate(size);
+  if (!larger) return {};
+  if (used != 0) std::memcpy(larger.data, block.data, used);
+  if (block) release(block);
+  return larger;
+}
+
+std::byte* Buffer::reserve(std::size_t size) noexcept {
+  if (room() < size) {
+    // By doubling, so that a byte is copied at most about once more than it has to be.
+    const std::size_t wanted = std::max(size_ + size, 2 * block_.size);
+    Block larger = pool_->grow(block_, size_, wanted);
+    if (!larger && wanted != size_ + size) larger = pool_->grow(block_, size_, size_ + size);
+    if (!larger) return nullptr;
+    block_ = larger;
+  }
+  return block_.data + size_;
+}
+
+bool Buffer::append(const std::byte* from, std::size_t size) noexcept {
+  if (size == 0) return true;
+  std::byte* const to = reserve(size);
+  if (to == nullptr) return false;
+  std::memcpy(to, from, size);
+  size_ += size;
+  return true;
+}
+
+void Buffer::drop(std::size_t size) noexcept {
+  size_ -= size;
+  std::memmove(block_.data, block_.data + size, size_);
+}
+
+void Buffer::release() noexcept {
+  if (!block_) return;
+  pool_->release(block_);
+  block_ = {};
+  size_ = 0;
+}
+
+}  // namespace timtow

@@ -1,0 +1,184 @@
+#include "timtow/server.hpp"
+
+#include <new>
+#include <unordered_map>
+#include <utility>
+
+namespace timtow {
+namespace {
+
+const Handlers no_handlers;
+
+}  // namespace
+
+// What lives as long as the server or one of its connections.
+class Server::Core final : public Connection::Owner,
+                           public AcceptEvents,
+                           public std::enable_shared_from_this<Core> {
+ public:
+  Core(Loop& on, Handlers handlers, const Limits& limits)
+      : loop_(on), handlers_(std::move(handlers)), limits_(limits) {}
+
+  Loop& loop() noexcept { return loop_; }
+  std::vector<Listener*>& listeners() noexcept { return listeners_; }
+  auto& connections() noexcept { return connections_; }
+
+  const Handlers& handlers() const noexcept override { return muted_ ? no_handlers : handlers_; }
+
+  TransportEvents* accepted() noexcept override {
+    try {
+      return &add().events();
+    } catch (const std::bad_alloc&) {
+      accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
+      return nullptr;
+    }
+  }
+
+  void accept_failed(const Error& error) noexcept override {
+    const auto self = shared_from_this();  // the handler may destroy the server
+    if (handlers_.on_error) handlers_.on_error(error);
+  }
+
+  Connection& add() {
+    const std::uint64_t id = ++last_id_;
+    auto connection =
+        std::make_shared<Connection>(id, loop_, shared_from_this(), Role::server, limits_);
+    return *connections_.emplace(id, std::move(connection)).first->second;
+  }
+
+  // `make` asks the loop for a listener.
+  template <typename Make>
+  Error listen(Make make) {
+    if (shutdown_timer_) return was_shut_down();
+    Error error;
+    if (Listener* listener = make(error)) listeners_.push_back(listener);
+    return error;
+  }
+
+  Error adopt(Socket socket, const Request* request, Bytes already_read) {
+    if (shutdown_timer_) return was_shut_down();
+    const Loop::Batch batch{loop_};
+    std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
+    Connection& connection = add();
+    Error error;
+    if (Transport* transport = loop_.adopt(socket, connection.events(), error))
+      connection.start(*transport, request, input);
+    else
+      connections_.erase(connection.id());
+    return error;
+  }
+
+  void release(Connection& connection) noexcept override {
+    const auto self = shared_from_this();  // the last connection may hold the last reference
+    connections_.erase(connection.id());
+    if (shutdown_timer_ && connections_.empty()) finish_shutdown();
+  }
+
+  void shutdown(Duration deadline, std::function<void()> done) {
+    const Loop::Batch batch{loop_};
+    if (done) shutdown_done_.push_back(std::move(done));
+    if (!shutdown_timer_) {
+      stop_accepting();
+      shutdown_timer_ = std::make_unique<Timer>(loop_, [this] { abort_all(); });
+      shutdown_timer_->start(deadline);
+      for (const auto& [id, connection] : connections_) connection->go_away();
+    }
+    // Not from inside this call, even if there is nothing to wait for.
+    if (connections_.empty()) {
+      loop_.post([weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->finish_shutdown();
+      });
+    }
+  }
+
+  void stop_accepting() noexcept {
+    for (Listener* listener : std::exchange(listeners_, {})) listener->close();
+  }
+  // Calls the function for those that are connected now, whatever it does to them.
+  template <typename Function>
+  void for_each(Function function) {
+    std::vector<std::shared_ptr<Connection>> all;
+    all.reserve(connections_.size());
+    for (const auto& [id, connection] : connections_) all.push_back(connection);
+    for (const auto& connection : all) function(*connection);
+  }
+  // Cuts all that is left, and says nothing any more.
+  void abandon() noexcept {
+    const Loop::Batch batch{loop_};
+    stop_accepting();
+    muted_ = true;  // and the handlers stay: we may be inside one of them
+    abort_all();
+  }
+
+ private:
+  static Error was_shut_down() noexcept {
+    return make_error(errc::cancelled, "the server was shut down: make another one");
+  }
+  // Called inside a batch: before that ends, no handler is called and no connection released.
+  void abort_all() noexcept {
+    for (const auto& [id, connection] : connections_) connection->abort();
+  }
+  void finish_shutdown() {
+    shutdown_timer_->stop();
+    for (const auto& done : std::exchange(shutdown_done_, {}))
+      if (!muted_) done();
+  }
+
+  Loop& loop_;
+  Handlers handlers_;
+  Limits limits_;
+  bool muted_ = false;
+  std::vector<Listener*> listeners_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+  std::uint64_t last_id_ = 0;
+  std::unique_ptr<Timer> shutdown_timer_;
+  std::vector<std::function<void()>> shutdown_done_;
+};
+
+Server::Server(Loop& loop, Handlers handlers, const Limits& limits)
+    : core_(std::make_shared<Core>(loop, std::move(handlers), limits)) {}
+
+Server::~Server() { core_->abandon(); }
+
+Error Server::listen(const Endpoint& endpoint) {
+  return core_->listen([&](Error& error) { return core_->loop().listen(endpoint, *core_, error); });
+}
+
+Error Server::adopt_listener(Socket socket) {
+  return core_->listen(
+      [&](Error& error) { return core_->loop().adopt_listener(socket, *core_, error); });
+}
+
+std::vector<Endpoint> Server::endpoints() const {
+  std::vector<Endpoint> all;
+  for (const Listener* listener : core_->listeners()) all.push_back(listener->endpoint());
+  return all;
+}
+
+Error Server::adopt(Socket socket, Bytes already_read) {
+  return core_->adopt(socket, nullptr, already_read);
+}
+
+Error Server::adopt(Socket socket, const Request& request, Bytes already_read) {
+  return core_->adopt(socket, &request, already_read);
+}
+
+void Server::shutdown(Duration deadline, std::function<void()> done) {
+  core_->shutdown(deadline, std::move(done));
+}
+
+std::size_t Server::size() const noexcept { return core_->connections().size(); }
+
+std::shared_ptr<Connection> Server::find(std::uint64_t id) const {
+  const auto found = core_->connections().find(id);
+  return found == core_->connections().end() ? nullptr : found->second;
+}
+
+void Server::for_each(const std::function<void(Connection&)>& function) {
+  const Loop::Batch batch{core_->loop()};
+  core_->for_each([&](Connection& connection) {
+    if (connection.is_open()) function(connection);
+  });
+}
+
+}  // namespace timtow

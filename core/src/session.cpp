@@ -1,0 +1,303 @@
+// Session: output, the end, time. Its input is in session_input.cpp, its opening handshake in
+// session_handshake.cpp.
+#include "timtow/session.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "masking_key_source.hpp"
+#include "session_handshake.hpp"
+#include "timtow/mask.hpp"
+
+namespace timtow {
+namespace {
+
+constexpr Limits default_limits{};
+
+// Payloads from this size on are borrowed where that is asked for; smaller ones are copied, which
+// is cheaper than one more span in a gathered write.
+constexpr std::size_t worth_borrowing = 4096;
+
+constexpr std::size_t max_close_reason = max_control_payload - 2;
+
+long long in_milliseconds(Duration duration) noexcept {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+FrameHeader header_of(Opcode opcode, bool fin, Bytes payload) noexcept {
+  FrameHeader header;
+  header.fin = fin;
+  header.opcode = opcode;
+  header.length = payload.size();
+  return header;
+}
+
+}  // namespace
+
+Session::Session(Role role, Pool& pool, const Limits& limits) noexcept
+    : limits_(limits), role_(role), carry_(pool), held_(pool), message_(pool), outbox_(pool) {}
+
+Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, default_limits) {}
+
+Session::~Session() = default;
+
+// -- Output ---------------------------------------------------------------------------------------
+
+bool Session::next_masking_key(MaskingKey& key) noexcept {
+  if (!masking_keys_) masking_keys_.reset(new (std::nothrow) MaskingKeySource);
+  return masking_keys_ != nullptr && masking_keys_->next(key);
+}
+
+errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
+  if (role_ == Role::client) return put_masked(opcode, fin, payload);
+  if (payload.size() > max_control_payload) return put_long(opcode, fin, payload);
+  // The frame that most frames are, written in one stride: two bytes, and a short payload.
+  std::byte* const to = outbox_.reserve(2 + payload.size());
+  if (to == nullptr) return errc::no_memory;
+  to[0] = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+  to[1] = static_cast<std::byte>(payload.size());
+  if (!payload.empty()) std::memcpy(to + 2, payload.data(), payload.size());
+  commit_output(2 + payload.size());
+  return errc::ok;
+}
+
+errc Session::put_long(Opcode opcode, bool fin, Bytes payload) noexcept {
+  std::byte* const start = outbox_.reserve(max_frame_header + payload.size());
+  if (start == nullptr) return errc::no_memory;
+  std::byte* const to = header_of(opcode, fin, payload).write(start);
+  std::memcpy(to, payload.data(), payload.size());
+  commit_output(static_cast<std::size_t>(to - start) + payload.size());
+  return errc::ok;
+}
+
+errc Session::put_masked(Opcode opcode, bool fin, Bytes payload) noexcept {
+  FrameHeader header = header_of(opcode, fin, payload);
+  header.masked = true;
+  if (!next_masking_key(header.key)) return errc::no_entropy;
+  std::byte* const start = outbox_.reserve(max_frame_header + payload.size());
+  if (start == nullptr) return errc::no_memory;
+  std::byte* const to = header.write(start);
+  mask(to, payload.data(), payload.size(), header.key);
+  commit_output(static_cast<std::size_t>(to - start) + payload.size());
+  return errc::ok;
+}
+
+errc Session::put_borrowed(Opcode opcode, Bytes payload) noexcept {
+  std::array<std::byte, max_frame_header> wire;
+  const Bytes head{wire.data(), header_of(opcode, true, payload).write(wire.data())};
+  if (!outbox_.append_and_borrow(head, payload)) return errc::no_memory;
+  congested_ = congested_ || outbox_.size() > limits_.output_high_water;
+  return errc::ok;
+}
+
+void Session::commit_output(std::size_t size) noexcept {
+  outbox_.commit(size);
+  if (outbox_.size() > limits_.output_high_water) [[unlikely]]
+    congested_ = true;
+}
+
+// Whether a message of this size may be queued now.
+errc Session::check_output(std::size_t size) const noexcept {
+  if (!is_open()) return errc::not_open;
+  const std::size_t room = limits_.output_bytes - std::min(limits_.output_bytes, outbox_.size());
+  return size > room ? errc::output_full : errc::ok;
+}
+
+errc Session::send(const Message& message) noexcept {
+  const errc refused = check_output(message.payload.size());
+  if (refused != errc::ok) return refused;
+  if (sending_message_) return errc::message_unfinished;
+  return put_frame(static_cast<Opcode>(message.type), true, message.payload);
+}
+
+errc Session::send_borrowed(const Message& message) noexcept {
+  if (role_ == Role::client || message.payload.size() < worth_borrowing) return send(message);
+  const errc refused = check_output(message.payload.size());
+  if (refused != errc::ok) return refused;
+  if (sending_message_) return errc::message_unfinished;
+  return put_borrowed(static_cast<Opcode>(message.type), message.payload);
+}
+
+void Session::own_output() noexcept {
+  if (outbox_.own()) return;
+  // What is borrowed will be gone, perhaps in the midst of a frame: nothing can follow it.
+  if (phase_ != Phase::ended) error_ = out_of_memory();
+  cut();
+}
+
+errc Session::send_piece(const Message& piece, bool last) noexcept {
+  errc result = check_output(piece.payload.size());
+  if (result != errc::ok) return result;
+  const Opcode opcode = sending_message_ ? Opcode::continuation : static_cast<Opcode>(piece.type);
+  result = put_frame(opcode, last, piece.payload);
+  if (result == errc::ok) sending_message_ = !last;
+  return result;
+}
+
+errc Session::put_control(Opcode opcode, Bytes payload) noexcept {
+  if (!is_open()) return errc::not_open;
+  if (payload.size() > max_control_payload) return errc::payload_too_long;
+  return put_frame(opcode, true, payload);
+}
+
+errc Session::ping(Bytes payload) noexcept { return put_control(Opcode::ping, payload); }
+
+errc Session::pong(Bytes payload) noexcept { return put_control(Opcode::pong, payload); }
+
+errc Session::put_close(CloseCode code, std::string_view reason) noexcept {
+  std::array<std::byte, max_control_payload> payload;
+  std::size_t size = 0;
+  if (code != close_code::none_received) {
+    reason = reason.substr(0, max_close_reason);
+    detail::store_big_endian<CloseCode>(payload.data(), code);
+    std::copy_n(as_bytes(reason).data(), reason.size(), payload.data() + 2);
+    size = 2 + reason.size();
+  }
+  const errc result = put_frame(Opcode::close, true, Bytes{payload.data(), size});
+  if (result != errc::ok) return result;
+  sent_code_ = code;
+  close_sent_ = true;
+  phase_clock_due_ = true;
+  return errc::ok;
+}
+
+errc Session::close(CloseCode code, std::string_view reason) noexcept {
+  if ((!close_code::may_be_sent(code) && code != close_code::none_received) ||
+      reason.size() > max_close_reason || !is_utf8(as_bytes(reason)) ||
+      (code == close_code::none_received && !reason.empty()))
+    return errc::invalid_close;
+  switch (phase_) {
+    case Phase::open:
+      return close_sent_ ? errc::not_open : put_close(code, reason);
+    case Phase::ended:
+      return errc::not_open;
+    case Phase::head:
+    case Phase::deciding:
+      break;
+  }
+  fail_handshake(make_error(errc::cancelled, "this side gave up during the opening handshake"));
+  return errc::ok;
+}
+
+bool Session::put_text(std::string_view text) noexcept { return outbox_.append(as_bytes(text)); }
+
+void Session::sent(std::size_t size) noexcept {
+  if (size == 0) return;
+  outbox_.sent(size);
+  heard_ = true;
+  if (congested_ && outbox_.size() <= limits_.output_low_water) congested_ = false;
+}
+
+// -- The end --------------------------------------------------------------------------------------
+
+// Fails the connection (section 7.1.7): says why, and then only waits for the peer to go.
+void Session::fail(CloseCode code, Error error) noexcept {
+  error_ = std::move(error);
+  end();  // first, for the memory of a message may be what the close frame needs
+  if (!close_sent_ && put_close(code, error_.text) != errc::ok) cut();
+}
+
+void Session::fail_for_memory() noexcept {
+  if (phase_ == Phase::head || phase_ == Phase::deciding) return fail_handshake(out_of_memory());
+  fail(close_code::try_again_later, out_of_memory());
+}
+
+// From here on the closed event is all that comes.
+void Session::end() noexcept {
+  if (phase_ == Phase::ended) return;
+  if (!close_sent_) phase_clock_due_ = true;
+  phase_ = Phase::ended;
+  ending_due_ = true;
+  input_ = {};
+  in_payload_ = false;
+  if (!detours_.message_done) message_.release();  // what an event shows goes with it
+}
+
+// What waits in the outbox stays: a completion based loop may be writing it still.
+void Session::cut() noexcept {
+  end();
+  cut_ = true;
+}
+
+std::optional<Event> Session::take_ending() noexcept {
+  if (!ending_due_) return std::nullopt;
+  ending_due_ = false;
+  detours_.carry_done = true;  // the event shows what is in it
+  closed_.sent = sent_code_;
+  closed_.error = error_ ? &error_ : nullptr;
+  if (handshake_ && handshake_->response.status != 0) closed_.response = &handshake_->response;
+  return Event{&closed_};
+}
+
+void Session::end_of_input() noexcept { input_ended_ = true; }
+
+void Session::lost(std::error_code cause) noexcept {
+  if (phase_ != Phase::ended) {
+    try {
+      error_ = make_error(cause, "the connection broke: %s", cause.message().c_str());
+    } catch (const std::bad_alloc&) {
+      error_.code = cause;
+    }
+  }
+  input_ended_ = true;
+  cut();
+}
+
+bool Session::wants_read() const noexcept {
+  if (input_ended_ || cut_ || phase_ == Phase::deciding) return false;
+  return phase_ == Phase::ended || !(congested_ || (detours_.paused && is_open()));
+}
+
+bool Session::wants_shutdown() const noexcept {
+  if (phase_ != Phase::ended || cut_ || input_ended_) return false;
+  return role_ == Role::server || error_;  // a server ends the stream first (section 7.1.1)
+}
+
+bool Session::finished() const noexcept {
+  return cut_ || (phase_ == Phase::ended && outbox_.empty() && input_ended_);
+}
+
+// -- Time -----------------------------------------------------------------------------------------
+
+TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
+  if (phase_clock_due_) {
+    phase_clock_due_ = false;
+    const bool handshake = phase_ == Phase::head || phase_ == Phase::deciding;
+    const Duration time = handshake ? limits_.handshake_time : limits_.close_time;
+    phase_deadline_ = time > Duration{} ? now + time : never;
+  }
+  return finished() ? never : phase_deadline_;
+}
+
+TimePoint Session::deadline_of_silence() const noexcept {
+  TimePoint due = never;
+  if (limits_.ping_interval > Duration{} && !pinged_) due = last_life_ + limits_.ping_interval;
+  if (limits_.idle_time > Duration{}) due = std::min(due, last_life_ + limits_.idle_time);
+  return due;
+}
+
+void Session::expire(TimePoint now) noexcept {
+  if (now < deadline(now)) return;
+  if (phase_ == Phase::head || phase_ == Phase::deciding) {
+    return fail_handshake(make_error(errc::handshake_timeout,
+                                     "the opening handshake took over %lld ms, which is "
+                                     "Limits::handshake_time",
+                                     in_milliseconds(limits_.handshake_time)));
+  }
+  if (phase_ == Phase::ended || close_sent_) {
+    if (phase_ == Phase::open)
+      error_ = make_error(errc::close_timeout,
+                          "no close frame came for %lld ms, which is Limits::close_time",
+                          in_milliseconds(limits_.close_time));
+    return cut();
+  }
+  if (limits_.idle_time > Duration{} && now >= last_life_ + limits_.idle_time)
+    return fail(close_code::policy_violation,
+                make_error(errc::idle_timeout, "silent for %lld ms, which is Limits::idle_time",
+                           in_milliseconds(limits_.idle_time)));
+  pinged_ = true;
+  if (put_frame(Opcode::ping, true, {}) == errc::no_memory) fail_for_memory();
+}
+
+}  // namespace timtow

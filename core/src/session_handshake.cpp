@@ -1,0 +1,200 @@
+// Session: the opening handshake, from the first byte to the first frame.
+#include "session_handshake.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "masking_key_source.hpp"
+#include "timtow/digest.hpp"
+
+namespace timtow {
+namespace {
+
+Error nothing_waits() noexcept {
+  return make_error(errc::no_request, "no request waits for an answer");
+}
+
+// The status that answers a failed handshake.
+int status_for(const std::error_code& code) noexcept {
+  if (code == errc::handshake_timeout) return 408;
+  if (code == errc::handshake_too_large) return 431;
+  if (code == errc::no_memory || code == errc::cancelled) return 503;
+  return 400;
+}
+
+}  // namespace
+
+// Gathers the head in carry_, where it stays until it is answered.
+std::optional<Event> Session::next_head() noexcept {
+  try {
+    if (!handshake_) handshake_ = std::make_unique<Handshake>();
+    while (!input_.empty() && phase_ == Phase::head) {
+      const std::size_t before = carry_.size();
+      const std::size_t part = std::min(input_.size(), limits_.handshake_bytes - before);
+      if (!carry_.append(input_.data(), part)) throw std::bad_alloc{};
+      HeadScanner& scanner = handshake_->scanner;
+      const auto result =
+          scanner.scan({reinterpret_cast<const char*>(carry_.data()), carry_.size()});
+      const std::size_t scanned = scanner.scanned();
+      if (result == HeadScanner::Result::incomplete) {
+        input_ = input_.subspan(part);
+        if (carry_.size() < limits_.handshake_bytes) break;
+        fail_handshake(make_error(errc::handshake_too_large,
+                                  "over %zu bytes of head came, which is Limits::handshake_bytes",
+                                  limits_.handshake_bytes));
+      } else if (result == HeadScanner::Result::bad) {
+        fail_handshake(make_error(errc::bad_request,
+                                  "byte %zu of the head is a control character, or half a CRLF: "
+                                  "0x%02X",
+                                  scanned, std::to_integer<unsigned>(carry_.data()[scanned])));
+      } else {
+        input_ = input_.subspan(scanned - before);
+        const std::string_view head{reinterpret_cast<const char*>(carry_.data()), scanned};
+        if (auto event = role_ == Role::server ? take_request(head) : take_response(head))
+          return event;
+      }
+    }
+  } catch (const std::bad_alloc&) {
+    fail_handshake(out_of_memory());
+  }
+  return std::nullopt;
+}
+
+// -- Server ---------------------------------------------------------------------------------------
+
+std::optional<Event> Session::take_request(std::string_view head) {
+  Request& request = handshake_->request;
+  Refusal refusal = parse_request(head, limits_.handshake_headers, request);
+  if (refusal) {
+    refuse(refusal);
+    return std::nullopt;
+  }
+  if (receive_request(request)) return std::nullopt;
+  return Event{&request};
+}
+
+Refusal Session::receive_request(const Request& request) noexcept {
+  try {
+    if (role_ != Role::server || phase_ != Phase::head)
+      return {500, make_error(errc::no_request, "this session cannot start with a request")};
+    if (!handshake_) handshake_ = std::make_unique<Handshake>();
+    Refusal refusal = check_request(request);
+    if (refusal) {
+      refuse(refusal);
+      return refusal;
+    }
+    handshake_->is_upgrade = request.is_upgrade();
+    handshake_->key = request.headers["Sec-WebSocket-Key"];
+    for (const auto& each : request.subprotocols()) handshake_->subprotocols.emplace_back(each);
+    phase_ = Phase::deciding;
+    return {};
+  } catch (const std::bad_alloc&) {
+    fail_handshake(out_of_memory());
+    return {503, out_of_memory()};
+  }
+}
+
+void Session::refuse(const Refusal& refusal) {
+  error_ = refusal.error;
+  end();
+  if (!put_text(format_refusal(refusal))) cut();
+}
+
+Error Session::accept(const Accept& accept) noexcept {
+  if (phase_ != Phase::deciding) return nothing_waits();
+  if (!handshake_->is_upgrade)
+    return make_error(errc::not_an_upgrade, "the request asks for no WebSocket: respond() to it");
+  try {
+    if (Error error = check_accept(accept, handshake_->offered())) return error;
+    std::string subprotocol{accept.subprotocol};
+    if (!put_text(format_accept(accept, handshake_->key))) return out_of_memory();
+    subprotocol_ = std::move(subprotocol);
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  }
+  phase_ = Phase::open;
+  heard_ = true;
+  handshake_.reset();
+  carry_.release();
+  return {};
+}
+
+Error Session::respond(const Reply& reply) noexcept {
+  if (phase_ != Phase::deciding) return nothing_waits();
+  try {
+    if (Error error = check_reply(reply)) return error;
+    if (!put_text(format_reply(reply))) return out_of_memory();
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  }
+  if (handshake_->is_upgrade)  // an answer to anything else is what was asked for
+    error_ = make_error(errc::rejected, "the application answered %d", reply.status);
+  end();
+  return {};
+}
+
+// -- Client ---------------------------------------------------------------------------------------
+
+Error Session::request(const ClientRequest& request) noexcept {
+  if (role_ != Role::client || phase_ != Phase::head || handshake_)
+    return make_error(errc::no_request, "request() is for a client session, and once");
+  try {
+    if (Error error = check_client_request(request)) return error;
+    std::array<MaskingKey, 4> nonce;
+    for (auto& part : nonce)
+      if (!next_masking_key(part))
+        return make_error(errc::no_entropy, "the system gives no randomness for the key");
+    auto handshake = std::make_unique<Handshake>();
+    handshake->key = base64(std::as_bytes(std::span{nonce}));
+    handshake->subprotocols.assign(request.subprotocols.begin(), request.subprotocols.end());
+    if (!put_text(format_client_request(request, handshake->key))) return out_of_memory();
+    handshake_ = std::move(handshake);
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  }
+  return {};
+}
+
+std::optional<Event> Session::take_response(std::string_view head) {
+  Response& response = handshake_->response;
+  Error error = parse_response(head, limits_.handshake_headers, response);
+  // Interim responses say nothing final (RFC 9110 section 15.2).
+  if (!error && response.status < 200 && response.status != 101) {
+    response = {};
+    handshake_->scanner = {};
+    carry_.release();
+    return std::nullopt;
+  }
+  if (error)
+    response = {};  // it is no answer
+  else
+    error = check_response(response, handshake_->key, handshake_->offered());
+  if (error) {
+    fail_handshake(std::move(error));
+    return std::nullopt;
+  }
+  subprotocol_ = response.headers["Sec-WebSocket-Protocol"];
+  phase_ = Phase::open;
+  heard_ = true;
+  detours_.carry_done = true;  // the event shows what is in it
+  return Event{&response};
+}
+
+// -- Both -----------------------------------------------------------------------------------------
+
+void Session::fail_handshake(Error error) noexcept {
+  if (role_ == Role::server) {
+    try {
+      const int status = status_for(error.code);
+      return refuse({status, std::move(error)});
+    } catch (const std::bad_alloc&) {
+      error_.code = errc::no_memory;
+      return cut();
+    }
+  }
+  if (error.code == errc::bad_request) error.code = errc::bad_response;
+  error_ = std::move(error);
+  cut();  // there is nothing that a client could say to a server that speaks no WebSocket
+}
+
+}  // namespace timtow

@@ -1,0 +1,25 @@
+// A client session is fed the input as the answer to its request. {accept} stands for the right
+// Sec-WebSocket-Accept, which no input can know: the key is random.
+#include "support.hpp"
+
+namespace {
+
+std::string run(std::string_view input, const fuzz::Sizes& sizes) {
+  fuzz::Setup setup;
+  setup.role = timtow::Role::client;
+  setup.limits.handshake_bytes = 2048;
+  setup.limits.handshake_headers = 16;
+  fuzz::Connection client{setup};
+  client.read(fuzz::with_accept(input, client.accept()), sizes);
+  return client.finish();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input = fuzz::text_of(data, size);
+  const std::string whole = run(input, {});
+  fuzz::check_same(run(input, {1}), whole, "byte by byte");
+  fuzz::check_same(run(input, fuzz::sizes_of(input)), whole, "in parts");
+  return 0;
+}

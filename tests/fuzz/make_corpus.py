@@ -1,0 +1,266 @@
+#!/usr/bin/python3
+"""Writes the fuzz targets' first inputs into corpus/<target>/, valid ones and each kind of invalid.
+
+What a fuzzer finds is put beside them under a name of its own; this script leaves it alone.
+"""
+
+import struct
+from pathlib import Path
+
+CORPUS = Path(__file__).resolve().parent / "corpus"
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+
+def frame(opcode, payload=b"", *, fin=True, rsv=0, key=None, length_bytes=None, announced=None):
+    """A frame as RFC 6455 section 5.2 draws it; length_bytes 0, 2 or 8 forces a form."""
+    length = len(payload) if announced is None else announced
+    if length_bytes is None:
+        length_bytes = 0 if length < 126 else 2 if length < 65536 else 8
+    code = {0: length, 2: 126, 8: 127}[length_bytes]
+    header = bytes([fin << 7 | rsv << 4 | opcode, (key is not None) << 7 | code])
+    header += length.to_bytes(length_bytes, "big") if length_bytes else b""
+    if key is None:
+        return header + payload
+    return header + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+
+
+def close(code, reason=b""):
+    return struct.pack(">H", code) + reason
+
+
+# Streams of frames by name, for the sender's key: None for a server, four bytes for a client.
+def streams(key):
+    def f(opcode, payload=b"", **more):
+        return frame(opcode, payload, key=key, **more)
+
+    smiley = "\N{GRINNING FACE}".encode()
+    return {
+        "text": f(TEXT, b"Hello"),
+        "text_empty": f(TEXT),
+        "text_unicode": f(TEXT, "κόσμε ".encode() + smiley),
+        "text_long": f(TEXT, b"0123456789abcdef" * 9),
+        "binary": f(BINARY, bytes(range(256))),
+        "binary_20000": f(BINARY, b"\xff" * 20000),
+        "binary_large_unfinished": f(BINARY, b"x" * 900, announced=90000),
+        "fragments": f(TEXT, b"Hel", fin=False) + f(CONTINUATION, b"l", fin=False) + f(CONTINUATION, b"o"),
+        "fragments_empty": f(BINARY, fin=False) + f(CONTINUATION, fin=False) + f(CONTINUATION),
+        "fragments_cut_character": f(TEXT, smiley[:2], fin=False) + f(CONTINUATION, smiley[2:]),
+        "fragments_with_ping": f(TEXT, b"a", fin=False) + f(PING, b"?") + f(CONTINUATION, b"b"),
+        "fragments_too_many": f(BINARY, b"x", fin=False) + f(CONTINUATION, b"y", fin=False) * 30,
+        "ping": f(PING) + f(PING, b"p" * 125),
+        "pong": f(PONG) + f(PONG, b"p"),
+        "close": f(CLOSE),
+        "close_1000": f(TEXT, b"bye") + f(CLOSE, close(1000, b"done")),
+        "close_4999_then_more": f(CLOSE, close(4999)) + f(TEXT, b"too late"),
+        "bad_close_half_code": f(CLOSE, b"\x03"),
+        "bad_close_1005": f(CLOSE, close(1005)),
+        "bad_close_999": f(CLOSE, close(999)),
+        "bad_close_reason": f(CLOSE, close(1000, b"\xff")),
+        "bad_rsv1": f(TEXT, b"x", rsv=4),
+        "bad_rsv3": f(PING, b"x", rsv=1),
+        "bad_opcode_3": f(3, b"x"),
+        "bad_opcode_11": f(11, b"x"),
+        "bad_mask": frame(TEXT, b"x", key=None if key else b"abcd"),
+        "bad_ping_fragmented": f(PING, b"x", fin=False),
+        "bad_ping_too_long": f(PING, b"x" * 126),
+        "bad_length_not_minimal_2": f(TEXT, b"x" * 5, length_bytes=2),
+        "bad_length_not_minimal_8": f(TEXT, b"x" * 126, length_bytes=8),
+        "bad_length_top_bit": f(TEXT, b"x", length_bytes=8, announced=1 << 63),
+        "bad_length_huge": f(TEXT, b"x", length_bytes=8, announced=(1 << 63) - 1),
+        "bad_continuation_first": f(CONTINUATION, b"x"),
+        "bad_text_inside_of_message": f(TEXT, b"x", fin=False) + f(TEXT, b"y"),
+        "bad_message_too_big": f(BINARY, b"x", fin=False) + f(CONTINUATION, b"y" * 9, announced=100000),
+        "bad_utf8": f(TEXT, b"good, then \xc0\xaf not"),
+        "bad_utf8_surrogate": f(TEXT, b"\xed\xa0\x80"),
+        "bad_utf8_cut_at_end": f(TEXT, smiley[:3]),
+        "bad_utf8_over_fragments": f(TEXT, smiley[:3], fin=False) + f(CONTINUATION, b"x"),
+        "unfinished_header": f(TEXT, b"x" * 200)[:3],
+        "unfinished_payload": f(TEXT, b"Hello")[:-2],
+    }
+
+
+REQUEST = """GET /chat?room=1 HTTP/1.1
+Host: example.org
+Upgrade: websocket
+Connection: Upgrade
+Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+Sec-WebSocket-Version: 13
+"""
+
+
+def request(*more, without=None, **changed):
+    """The request with header lines added, taken out, or changed: upgrade="h2c"."""
+    lines = []
+    for line in REQUEST.splitlines():
+        name = line.split(":")[0]
+        if name == without:
+            continue
+        value = changed.get(name.lower().replace("-", "_"))
+        lines.append(f"{name}: {value}" if value is not None else line)
+    return "\r\n".join([*lines, *more, "", ""]).encode("latin-1")
+
+
+def with_line(line):
+    return request().replace(b"GET /chat?room=1 HTTP/1.1", line, 1)
+
+
+KEY = b"\x37\xfa\x21\x3d"
+
+REQUESTS = {
+    "upgrade": request(),
+    "upgrade_as_browsers_do": request(
+        "Origin: http://example.org",
+        "Cookie: a=b; c=d",
+        "Sec-WebSocket-Protocol: chat, superchat",
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+        connection="keep-alive, Upgrade",
+    ),
+    "upgrade_then_frames": request() + frame(TEXT, b"Hello", key=KEY) + frame(CLOSE, close(1000), key=KEY),
+    "upgrade_absolute_target": with_line(b"GET http://example.org/chat HTTP/1.1"),
+    "upgrade_latin_value": request("X-Name: caf\xe9\t!"),
+    "plain_get": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "plain_get_then_another": b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
+    "unfinished": request()[:-2],
+    "bad_method": with_line(b"POST /chat HTTP/1.1"),
+    "bad_version_1_0": with_line(b"GET /chat HTTP/1.0"),
+    "bad_target": with_line(b"GET /caf\xe9#x HTTP/1.1"),
+    "bad_request_line": b"hello\r\n\r\n",
+    "bad_empty_line": b"\r\n\r\n",
+    "bad_lf": request().replace(b"\r\n", b"\n"),
+    "bad_cr": request().replace(b"Host: ", b"Host:\r"),
+    "bad_control_character": request().replace(b"Host: ", b"Host: \0"),
+    "bad_tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "bad_folded": request(" folded"),
+    "bad_header_name": request("X Y: z"),
+    "bad_no_colon": request("no colon"),
+    "bad_no_host": request(without="Host"),
+    "bad_two_hosts": request("Host: other"),
+    "bad_host": request(host="a/b"),
+    "bad_body": request("Content-Length: 5") + b"hello",
+    "bad_connection": request(connection="close"),
+    "bad_no_key": request(without="Sec-WebSocket-Key"),
+    "bad_two_keys": request("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+    "bad_key": request(sec_websocket_key="short"),
+    "bad_websocket_version": request(sec_websocket_version="8"),
+    "bad_subprotocol": request("Sec-WebSocket-Protocol: a b"),
+    "bad_extension": request('Sec-WebSocket-Extensions: x; a="'),
+    "bad_too_many_headers": request(*(f"X{i}: y" for i in range(20))),
+    "bad_too_large": request("X: " + "y" * 2500),
+}
+
+RESPONSE = """HTTP/1.1 101 Switching Protocols
+Upgrade: websocket
+Connection: Upgrade
+Sec-WebSocket-Accept: {accept}
+"""
+
+
+def response(*more, status=None, without=None):
+    lines = [line for line in RESPONSE.splitlines() if line.split(":")[0] != without]
+    if status:
+        lines[0] = status
+    return "\r\n".join([*lines, *more, "", ""]).encode("latin-1")
+
+
+RESPONSES = {
+    "switched": response(),
+    "switched_then_frames": response() + frame(TEXT, b"Hello") + frame(CLOSE, close(1001, b"so long")),
+    "switched_with_subprotocol": response("Sec-WebSocket-Protocol: superchat", "Set-Cookie: a=b"),
+    "switched_no_words": response(status="HTTP/1.1 101"),
+    "switched_after_interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + response(),
+    "rejected_403": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno",
+    "rejected_302": b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n",
+    "unfinished": response()[:-2],
+    "bad_version": response(status="HTTP/1.0 101 OK"),
+    "bad_status": response(status="HTTP/1.1 1x1 OK"),
+    "bad_status_000": response(status="HTTP/1.1 000 OK"),
+    "bad_ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+    "bad_lf": response().replace(b"\r\n", b"\n"),
+    "bad_folded": response(" folded"),
+    "bad_no_upgrade": response(without="Upgrade"),
+    "bad_no_connection": response(without="Connection"),
+    "bad_no_accept": response(without="Sec-WebSocket-Accept"),
+    "bad_accept": response().replace(b"{accept}", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+    "bad_two_accepts": response("Sec-WebSocket-Accept: {accept}"),
+    "bad_accept_without_colon": response().replace(b"Accept:", b"Accept"),
+    "bad_subprotocol": response("Sec-WebSocket-Protocol: other"),
+    "bad_extension": response("Sec-WebSocket-Extensions: permessage-deflate"),
+    "bad_too_many_headers": response(*(f"X{i}: y" for i in range(20))),
+    "bad_too_large": response("X: " + "y" * 2500),
+}
+
+# The first frames of a session that a script (see session.cpp) is put beside.
+TALK = frame(TEXT, b"Hello", key=KEY) + frame(PING, b"?", key=KEY) + frame(BINARY, b"x" * 300, key=KEY)
+TALK_OF_SERVER = frame(TEXT, b"Hello") + frame(PING, b"?") + frame(BINARY, b"x" * 300)
+BYE = frame(CLOSE, close(1000, b"bye"), key=KEY)
+FRAGMENTS = (
+    frame(TEXT, b"Hel", fin=False, key=KEY)
+    + frame(PING, b"between", key=KEY)
+    + frame(CONTINUATION, b"lo", key=KEY)
+)
+LARGE = frame(BINARY, b"y" * 20000, key=KEY)
+
+def digit(value):
+    """A number in a session's script, as its target reads it."""
+    return bytes([ord("0") + value])
+
+
+# A slow frame, read in pieces so that what counts as a sign of life depends on their sum.
+SLOW = b"o:." + digit(8) + (b"." + digit(207)) * 9 + b"." + digit(177) + b"t0t0t0t0." + digit(15) + b"t0\n"
+
+SESSIONS = {
+    "server_slow_frame": SLOW + frame(BINARY, b"x" * 4000, key=KEY),
+    "server": b"e:\n" + request() + TALK + BYE,
+    "server_answers_later": b"de:s0.o.oaos0\n" + request() + TALK + BYE,
+    "server_rejects": b"d:.o.o.or0\n" + request() + TALK,
+    "server_responds_wrongly": b"d:RoRoRoRor0\n" + request() + TALK,
+    "server_holds": b"oe:h3p0H9h5Ho\n" + TALK + BYE,
+    "server_stalls": b"oew:w0S0b0W9S0w0c0\n" + TALK + BYE,
+    "server_sends": b"o:s1S2b3f4p5F6q7P8x9c:s5\n" + TALK + BYE,
+    "server_closes_without_a_code": b"o:f5n5F5\n" + TALK + BYE,
+    "server_is_closed": b"oe:s0\n" + BYE + TALK,
+    "server_gives_up": b"d:c9\n" + request(),
+    "server_loses_it": b"oe:l9\n" + TALK,
+    "server_input_ends": b"oe:e9s0\n" + TALK,
+    "server_pings": b"o:T0T0t9T0T0T0T0t0\n" + TALK,
+    "server_close_times_out": b"o:c0t9t0\n" + TALK,
+    "server_handshake_times_out": b":t9t9\n" + request(),
+    "server_streams": b"oti:s9\n" + FRAGMENTS + LARGE + BYE,
+    "server_reads_in_place": b"oi:s9h9H9\n" + LARGE + BYE,
+    "server_tight_limits": b"oekw:s9\n" + FRAGMENTS + TALK,
+    "server_output_full": b"ok:w0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0W0s0\n",
+    "server_little_memory": b"oem:w0S0b0S0W0\n" + TALK + LARGE,
+    "client": b"ce:\n" + response() + TALK_OF_SERVER,
+    "client_closes": b"coe:c5\n" + TALK_OF_SERVER + frame(CLOSE, close(1000)),
+    "client_sends": b"co:s1S2b3f4p5F6q7n8\n" + TALK_OF_SERVER,
+    "client_gives_up": b"c:c9\n" + response(),
+    "client_handshake_times_out": b"c:t9t9\n" + response(),
+    "client_little_memory": b"com:w0S0S0S0W0\n" + TALK_OF_SERVER,
+}
+
+
+def write(target, seeds):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in seeds.items():
+        (folder / name).write_bytes(content)
+    print(f"{target}: {len(seeds)}")
+
+
+def main():
+    write("server_handshake", REQUESTS)
+    write("client_handshake", RESPONSES)
+    frames = {f"server_{name}": b"s" + content for name, content in streams(KEY).items()}
+    frames |= {f"client_{name}": b"c" + content for name, content in streams(None).items()}
+    frames |= {
+        f"streaming_{name}": b"S" + content
+        for name, content in streams(KEY).items()
+        if name.startswith(("text", "frag", "bad_utf8", "binary", "close_1000"))
+    }
+    write("frames", frames)
+    write("session", SESSIONS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+# Configures, builds and runs consumer/ below WORK against timtow, in one MODE:
+#   find_package   the package below PREFIX
+#   pkg_config     the same through pkg-config and nothing but the compiler
+#   subdirectory   the sources
+# With SAYS, configuring must fail and say so (a regular expression).
+
+set(consumer "${CMAKE_CURRENT_LIST_DIR}/consumer")
+file(REMOVE_RECURSE "${WORK}")
+file(MAKE_DIRECTORY "${WORK}")
+
+function(run)
+  execute_process(COMMAND ${ARGV}
+    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "${command}\nfailed (${status}):\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+if(MODE STREQUAL "pkg_config")
+  if(NOT PKG_CONFIG)
+    message(FATAL_ERROR "pkg-config is missing: install the Debian package pkg-config.")
+  endif()
+  file(GLOB_RECURSE files "${PREFIX}/timtow-poll.pc")
+  cmake_path(GET files PARENT_PATH folder)
+  set(ENV{PKG_CONFIG_PATH} "${folder}")
+  run("${PKG_CONFIG}" --cflags --libs timtow-poll)
+  separate_arguments(words UNIX_COMMAND "${output}")
+  separate_arguments(FLAGS UNIX_COMMAND "${FLAGS}")
+  run(${COMPILER} -std=c++20 ${FLAGS} "${consumer}/main.cpp" ${words} -o "${WORK}/consumer")
+  run("${WORK}/consumer")
+  return()
+endif()
+
+separate_arguments(OPTIONS UNIX_COMMAND "${OPTIONS}")
+set(configure "${CMAKE_COMMAND}" -S "${consumer}" -B "${WORK}" -G "${GENERATOR}"
+  "-DCMAKE_BUILD_TYPE=${BUILD_TYPE}" "-DCMAKE_CXX_COMPILER=${COMPILER}"
+  "-DCMAKE_CXX_FLAGS=${FLAGS}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" ${OPTIONS})
+if(MODE STREQUAL "subdirectory")
+  list(APPEND configure "-DTIMTOW_SOURCE=${SOURCE}")
+else()
+  list(APPEND configure "-DCMAKE_PREFIX_PATH=${PREFIX}" -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF)
+endif()
+
+if(SAYS)
+  execute_process(COMMAND ${configure}
+    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX REPLACE "[ \n]+" " " sentence "${output}")
+  if(status EQUAL 0 OR NOT sentence MATCHES "${SAYS}")
+    message(FATAL_ERROR "configuring does not fail with \"${SAYS}\" (${status}):\n${output}")
+  endif()
+  return()
+endif()
+
+run(${configure})
+run("${CMAKE_COMMAND}" --build "${WORK}")
+file(GLOB_RECURSE program "${WORK}/consumer")
+run(${program})

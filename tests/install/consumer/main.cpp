@@ -1,0 +1,20 @@
+// Uses each library once, and headers of both: a session of the core, a task on the loop.
+#include <timtow/poll.hpp>
+#include <timtow/session.hpp>
+
+int main() {
+  timtow::Pool pool;
+  timtow::Session session{timtow::Role::server, pool};
+  session.end_of_input();
+  while (session.next()) {
+  }
+
+  timtow::poll::Loop loop;
+  bool ran = false;
+  loop.post([&] {
+    ran = true;
+    loop.stop();
+  });
+  loop.run();
+  return ran && session.finished() ? 0 : 1;
+}

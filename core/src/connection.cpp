@@ -59,7 +59,7 @@ void Connection::ended() noexcept {
 
 void Connection::written(std::size_t taken) noexcept {
   const Loop::Batch batch{loop_};
-  write_blocked_ = false;
+  stalled_ = waiting_ = false;
   session_.sent(taken);
   flush();
 }
@@ -238,20 +238,24 @@ void Connection::run_deferred() noexcept {
 }
 
 void Connection::write_output() noexcept {
-  while (session_.output_size() != 0 && !write_blocked_ && !session_.was_cut()) {
+  while (session_.output_size() != 0 && !stalled_ && !session_.was_cut()) {
     const Gather output = session_.output();
     const std::size_t size = output.size_bytes();
     std::error_code error;
     const std::size_t taken = transport_->write(output, error);
     if (error) return session_.lost(error);
     session_.sent(taken);
-    write_blocked_ = taken < size;
+    stalled_ = taken < size;
   }
 }
 
 // Writes what there is, and brings the transport and the deadline in line with the session.
 void Connection::flush() noexcept {
   write_output();
+  if (stalled_ && !waiting_ && session_.output_size() != 0) {
+    waiting_ = true;
+    transport_->write_later(session_.output());
+  }
   if (!session_.is_open() && settle_ending()) return;
   if (reading_ != session_.wants_read()) {
     reading_ = !reading_;

@@ -26,10 +26,10 @@ class Stream final : public Transport, private Ready {
   void own_descriptor() noexcept { owned_ = Descriptor{fd_}; }
 
   std::size_t write(const Gather& bytes, std::error_code& error) noexcept override {
-    const std::size_t taken = write_some(fd_, bytes, error);
-    if (!error && taken < bytes.size_bytes()) want({interest_.read, true});
-    return taken;
+    return write_some(fd_, bytes, error);
   }
+
+  void write_later(const Gather&) noexcept override { want({interest_.read, true}); }
 
   void want_read(bool wanted) noexcept override { want({wanted && !ended_, interest_.write}); }
 

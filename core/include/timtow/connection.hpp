@@ -142,10 +142,11 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   std::shared_ptr<Owner> owner_;
   Transport* transport_ = nullptr;
   bool pumping_ : 1 = false;
-  bool open_due_ : 1 = false;       // accepted: on_open is owed
-  bool opened_ : 1 = false;         // on_open was called, and on_close is owed
-  bool write_blocked_ : 1 = false;  // a write took less than all: written() will come
-  bool reading_ : 1 = true;         // as the transport was told
+  bool open_due_ : 1 = false;  // accepted: on_open is owed
+  bool opened_ : 1 = false;    // on_open was called, and on_close is owed
+  bool stalled_ : 1 = false;   // a write took less than all ...
+  bool waiting_ : 1 = false;   // ... and write_later() was called: written() will come
+  bool reading_ : 1 = true;    // as the transport was told
   bool shut_down_ : 1 = false;
   bool drain_due_ : 1 = false;  // congested: on_drain is owed
   Session session_;

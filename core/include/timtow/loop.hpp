@@ -43,8 +43,8 @@ class TransportEvents {
   virtual void received(MutableBytes bytes) noexcept = 0;
   // The peer has sent all it will send. Writing goes on. Nothing more is received.
   virtual void ended() noexcept = 0;
-  // After a write() that did not take everything: `taken` more bytes of what it was shown are taken
-  // (0 where write() has to be called again to see), and write() may be called again.
+  // What write_later() asked for: so many bytes of the rest are taken (0 where the loop only tells
+  // that there is room), and write() may be called again.
   virtual void written(std::size_t taken) noexcept = 0;
   // The stream is broken, or (before opened()) never came to be. The core answers with close(), if
   // it was opened.
@@ -62,10 +62,13 @@ enum class How {
 // One connected byte stream. Its adapter owns it, from its making until close().
 class Transport {
  public:
-  // Takes bytes, and returns how many. Fewer than all means that written() will follow; until then
-  // it is not called again, and what it was shown stays where it is. An error means that the stream
-  // is broken.
+  // Takes what it can at once, and returns how many bytes that is; it keeps no view of them. An
+  // error means that the stream is broken. A loop that can only start operations takes none.
   virtual std::size_t write(const Gather& bytes, std::error_code& error) noexcept = 0;
+  // After a write() that did not take all: asks for written(), once. `rest` is what waits, and
+  // stays where it is until written() has told that it is taken, for loops that write by
+  // themselves. Until then neither of the two is called again.
+  virtual void write_later(const Gather& rest) noexcept = 0;
   // Whether received() is welcome; at first it is. Idempotent.
   virtual void want_read(bool wanted) noexcept = 0;
   // FIN, after what was taken. Called at most once, with no write under way.

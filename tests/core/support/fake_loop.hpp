@@ -47,7 +47,7 @@ class Peer {
 
   enum class Style {
     readiness,  // a write copies what fits, and is told when to try again
-    completion  // a write borrows what it is shown, and tells later how much of it went out
+    completion  // write_later() borrows what it is shown, and tells how much of it went out
   };
   Style style = Style::readiness;
   std::size_t room = any_number;        // bytes that writes take before they block
@@ -129,15 +129,17 @@ class Peer::Stream final : public timtow::Transport {
       error = peer_.write_error ? peer_.write_error : peer_.broken_;
       return 0;
     }
-    if (peer_.style == Style::completion) {
-      peer_.shown_ = bytes;
-      peer_.blocked_ = true;
-      return 0;
-    }
+    if (peer_.style == Style::completion) return 0;
     const std::size_t size = std::min({bytes.size_bytes(), peer_.room, peer_.write_size});
     peer_.take_now(bytes, size);
-    peer_.blocked_ = size < bytes.size_bytes();
     return size;
+  }
+
+  void write_later(const timtow::Gather& rest) noexcept override {
+    CHECK_MESSAGE(!peer_.blocked_, "write_later() before written()");
+    CHECK_MESSAGE(!rest.empty(), "write_later() of nothing");
+    peer_.blocked_ = true;
+    if (peer_.style == Style::completion) peer_.shown_ = rest;
   }
 
   void want_read(bool wanted) noexcept override {

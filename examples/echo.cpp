@@ -36,9 +36,9 @@ int main(int argc, char** argv) {
   timtow::Server server{loop, handlers, options.limits};
   if (const auto error = server.listen({.host = options.host, .port = options.port, .path = {}}))
     example::refuse(this_loop::name, error.text);
-  example::announce(this_loop::name, server);
 
   const example::StopSignals stop{
       loop, [&] { server.shutdown(std::chrono::seconds{3}, [&] { loop.stop(); }); }};
+  example::announce(this_loop::name, server);
   loop.run();
 }

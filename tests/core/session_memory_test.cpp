@@ -2,26 +2,10 @@
 // were only announced; and what happens when it runs out, at each place where it can.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <new>
 #include <optional>
 
 #include "support/allocation.hpp"
 #include "support/harness.hpp"
-
-// Not inlined, or compilers see a free() that does not match a new.
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return test::Allocation::fails() ? nullptr : std::malloc(size != 0 ? size : 1);
-}
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (void* const memory = operator new(size, std::nothrow)) return memory;
-  throw std::bad_alloc{};
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
-}
 
 namespace {
 

@@ -1,5 +1,5 @@
-// What operator new is asked for, and how it may fail. The operators are in
-// session_memory_test.cpp.
+// What operator new is asked for, and how it may fail. The operators are in allocation.cpp: apart,
+// or compilers look into them and see a free() that matches no new.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,12 @@
 namespace test {
 
 struct Allocation {
-  static inline std::size_t count = 0;    // calls so far
-  static inline std::size_t fail_at = 0;  // the call from now on that fails: 1 is the next; 0 none
-  static inline bool lasting = false;     // and all that follow it
-  static inline bool failed = false;
+  // Each thread has its own: calls so far; the call from now on that fails, 1 being the next, or 0;
+  // whether all that follow it fail too; whether one has failed.
+  static inline thread_local std::size_t count = 0;
+  static inline thread_local std::size_t fail_at = 0;
+  static inline thread_local bool lasting = false;
+  static inline thread_local bool failed = false;
 
   // For the operators: whether this call fails.
   static bool fails() noexcept {

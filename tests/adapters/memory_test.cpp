@@ -1,0 +1,47 @@
+// Memory that runs out while the adapter is at work.
+#include "support/allocation.hpp"
+#include "support/client.hpp"
+
+namespace {
+
+using namespace timtow;
+using namespace std::chrono_literals;
+using test::Allocation;
+using test::Client;
+using test::EchoServer;
+
+}  // namespace
+
+TEST_CASE(
+    "memory that runs out while a peer is accepted costs that peer, and the server lives on") {
+  std::size_t n = 1;
+  for (bool failed = true; failed; ++n) {
+    CAPTURE(n);
+    REQUIRE(n < 100);
+    EchoServer echo;
+    int errors = 0;
+    bool waiting = true;
+    const auto seen = [&] {
+      if (waiting) echo.loop->stop();
+      waiting = false;
+    };
+    echo.handlers.on_error = [&](const Error&) {
+      if (waiting) ++errors;
+      seen();
+    };
+    echo.handlers.on_open = [&](Connection&) { seen(); };
+    echo.start();
+    Client client{echo.where()};
+    client.send(test::upgrade_request);
+    Timer enough{*echo.loop, [&] { echo.loop->stop(); }};
+    enough.start(10s);
+    failed = Allocation::fail_in(n, [&] { echo.loop->run(); });
+    CHECK_FALSE(waiting);  // it was opened or reported
+    enough.stop();
+    CHECK(errors == (failed ? 1 : 0));
+    client.close();
+    echo.run_until_empty();
+    echo.still_echoes();
+  }
+  CHECK(n > 5);
+}

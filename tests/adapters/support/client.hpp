@@ -1,0 +1,242 @@
+// A peer on a plain socket, without a thread: it does what it can when pump() is called, which
+// run_until() does between the events of the loop under test.
+#pragma once
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <ostream>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "support/event_log.hpp"
+#include "support/wire.hpp"
+#include "this_loop.hpp"
+#include "timtow/server.hpp"
+
+namespace test {
+
+using this_loop::Loop;
+
+// Runs the loop until the condition holds. That it takes long is no failure; that it never comes
+// is, after a time that only bounds the run.
+inline void run_until(Loop& loop, const std::function<bool()>& condition) {
+  const auto deadline = timtow::Clock::now() + std::chrono::seconds{60};
+  bool held = false;
+  timtow::Timer* again = nullptr;
+  timtow::Timer look{loop, [&] {
+                       held = condition();
+                       if (held || timtow::Clock::now() > deadline)
+                         loop.stop();
+                       else
+                         again->start(std::chrono::milliseconds{1});
+                     }};
+  again = &look;
+  look.start(std::chrono::milliseconds{0});
+  loop.run();
+  REQUIRE_MESSAGE(held, "what was waited for did not come");
+}
+
+// Runs the loop for a while in which nothing need happen.
+inline void run_for(Loop& loop, timtow::Duration time) {
+  timtow::Timer stop{loop, [&] { loop.stop(); }};
+  stop.start(time);
+  loop.run();
+}
+
+class Client {
+ public:
+  explicit Client(const timtow::Endpoint& to) {
+    sockaddr_storage address{};
+    socklen_t size = 0;
+    if (to.is_unix()) {
+      auto& un = reinterpret_cast<sockaddr_un&>(address);
+      un.sun_family = AF_UNIX;
+      to.path.copy(un.sun_path, sizeof un.sun_path - 1);
+      size = sizeof un;
+    } else if (to.host.find(':') == std::string::npos) {
+      auto& in = reinterpret_cast<sockaddr_in&>(address);
+      in.sin_family = AF_INET;
+      in.sin_port = htons(to.port);
+      REQUIRE(inet_pton(AF_INET, to.host.c_str(), &in.sin_addr) == 1);
+      size = sizeof in;
+    } else {
+      auto& in = reinterpret_cast<sockaddr_in6&>(address);
+      in.sin6_family = AF_INET6;
+      in.sin6_port = htons(to.port);
+      REQUIRE(inet_pton(AF_INET6, to.host.c_str(), &in.sin6_addr) == 1);
+      size = sizeof in;
+    }
+    fd_ = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(fd_ >= 0);
+    REQUIRE_MESSAGE(connect(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0,
+                    std::strerror(errno));
+  }
+  // Takes over a socket.
+  explicit Client(int fd) : fd_(fd) {}
+  Client(Client&& other) noexcept
+      : got(std::move(other.got)),
+        ended(other.ended),
+        error(other.error),
+        unsent_(std::move(other.unsent_)),
+        fd_(std::exchange(other.fd_, -1)) {}
+  Client& operator=(Client&&) = delete;
+  ~Client() { close(); }
+
+  std::string got;     // what came
+  bool reads = true;   // whether pump() reads
+  bool ended = false;  // the server has ended the stream ...
+  int error = 0;       // ... or broken it
+
+  int fd() const { return fd_; }
+  std::size_t unsent() const { return unsent_.size() - sent_; }
+
+  Client& send(std::string_view bytes) {
+    unsent_ += bytes;
+    pump();
+    return *this;
+  }
+  Client& send(unsigned opcode, std::string_view payload) {
+    return send(client_frame(opcode, payload));
+  }
+
+  // Sends and reads what it can without waiting.
+  void pump() {
+    while (fd_ >= 0 && unsent() > 0) {
+      const ssize_t size =
+          ::send(fd_, unsent_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (size <= 0) break;
+      sent_ += static_cast<std::size_t>(size);
+      if (unsent() == 0) {
+        unsent_.clear();
+        sent_ = 0;
+      }
+    }
+    char buffer[65536];
+    while (fd_ >= 0 && reads && !ended && error == 0) {
+      const ssize_t size = recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
+      if (size > 0)
+        got.append(buffer, static_cast<std::size_t>(size));
+      else if (size == 0)
+        ended = true;
+      else if (errno == EAGAIN)
+        break;
+      else
+        error = errno;
+    }
+  }
+
+  // Takes the answer to the upgrade off what came, when all of it has.
+  bool upgraded() {
+    pump();
+    const auto end = got.find("\r\n\r\n");
+    if (end == std::string::npos) return false;
+    CHECK(got.find("HTTP/1.1 101 ") == 0);
+    got.erase(0, end + 4);
+    return true;
+  }
+  Client& open(Loop& loop) {
+    send(upgrade_request);
+    run_until(loop, [this] { return upgraded(); });
+    return *this;
+  }
+
+  void end_writing() { shutdown(fd_, SHUT_WR); }
+  void close() {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
+  void reset() {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close();
+  }
+
+ private:
+  std::string unsent_;
+  std::size_t sent_ = 0;
+  int fd_ = -1;
+};
+
+// The frames in what a server sent.
+inline Lines frames(std::string_view bytes) {
+  return OutputLog{timtow::Role::server, true}.read(bytes);
+}
+
+// The descriptors that are open now.
+inline std::set<int> descriptors() {
+  std::set<int> all;
+  DIR* const folder = opendir("/proc/self/fd");
+  REQUIRE(folder != nullptr);
+  while (const dirent* const each = readdir(folder))
+    if (each->d_name[0] != '.') all.insert(std::atoi(each->d_name));
+  all.erase(dirfd(folder));
+  closedir(folder);
+  return all;
+}
+
+// An echo server on a loop. It leaves no descriptor behind, whatever a test does.
+struct EchoServer {
+  std::set<int> before = descriptors();
+  timtow::Handlers handlers;
+  timtow::Limits limits;
+  std::optional<Loop> loop{std::in_place};
+  std::optional<timtow::Server> server;
+  std::vector<std::string> errors;
+  int opened = 0;
+  std::vector<std::string> closed;
+
+  EchoServer() {
+    using namespace timtow;
+    handlers.on_message = [](Connection& c, const Message& m) { c.send(m); };
+    handlers.on_open = [this](Connection&) { ++opened; };
+    handlers.on_close = [this](Connection&, const Closed& end) {
+      closed.push_back(std::to_string(end.code) +
+                       (end.error == nullptr ? "" : ' ' + name_of(end.error->code)));
+    };
+    handlers.on_error = [this](const Error& error) { errors.push_back(name_of(error.code)); };
+  }
+  ~EchoServer() {
+    server.reset();
+    loop.reset();
+    CHECK(descriptors() == before);
+  }
+
+  EchoServer& start() {
+    server.emplace(*loop, handlers, limits);
+    const timtow::Error error = server->listen({.host = "127.0.0.1", .port = 0, .path = {}});
+    REQUIRE_MESSAGE(!error, error.text);
+    return *this;
+  }
+  timtow::Endpoint where() const { return server->endpoints().front(); }
+
+  // Whether it still does what it is for.
+  void still_echoes() { echoes_at(where()); }
+  void echoes_at(const timtow::Endpoint& endpoint) {
+    Client client{endpoint};
+    client.open(*loop).send(opcode::text, "still there?");
+    run_until(*loop, [&] { return client.pump(), client.got.size() >= 14; });
+    CHECK(frames(client.got) == Lines{"> text \"still there?\""});
+    client.send(opcode::close, close_payload(1000));
+    run_until(*loop, [&] { return client.pump(), client.ended; });
+  }
+  void run_until_empty() {
+    run_until(*loop, [this] { return server->size() == 0; });
+  }
+};
+
+}  // namespace test

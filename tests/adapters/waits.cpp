@@ -1,0 +1,43 @@
+// The calls by which loops wait, counted on their way to the system's library. A loop that spins
+// shows here however fast or slow the machine is.
+#include "support/waits.hpp"
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <atomic>
+
+namespace {
+
+std::atomic<unsigned long> count = 0;
+
+template <typename Function>
+Function counted(const char* name) noexcept {
+  ++count;
+  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+unsigned long test::waits() noexcept { return count; }
+
+extern "C" int poll(pollfd* fds, nfds_t size, int timeout) {
+  static const auto next = counted<int (*)(pollfd*, nfds_t, int)>("poll");
+  ++count;
+  return next(fds, size, timeout);
+}
+
+extern "C" int epoll_wait(int fd, epoll_event* events, int size, int timeout) {
+  static const auto next = counted<int (*)(int, epoll_event*, int, int)>("epoll_wait");
+  ++count;
+  return next(fd, events, size, timeout);
+}
+
+extern "C" int epoll_pwait(int fd, epoll_event* events, int size, int timeout,
+                           const sigset_t* mask) {
+  static const auto next =
+      counted<int (*)(int, epoll_event*, int, int, const sigset_t*)>("epoll_pwait");
+  ++count;
+  return next(fd, events, size, timeout, mask);
+}

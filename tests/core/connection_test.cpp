@@ -158,6 +158,8 @@ TEST_CASE("of a large payload what the system does not take is copied before sen
   World world;
   world.serve();
   Peer& peer = world.opened();
+  SUBCASE("by a loop that tells when there is room") { peer.style = Peer::Style::readiness; }
+  SUBCASE("by a loop that writes by itself") { peer.style = Peer::Style::completion; }
   std::string payload(100'000, 'x');
   for (const std::size_t taken : {0U, 1U, 9U, 10U, 11U, 50'000U, 100'009U, 100'010U}) {
     CAPTURE(taken);

@@ -81,7 +81,6 @@ void Connection::due(TimePoint now) noexcept {
 
 // Hands out all events there are.
 void Connection::pump() noexcept {
-  if (pumping_) return;  // the application is inside one: those that follow come after it
   pumping_ = true;
   open_if_accepted();
   while (const auto event = session_.next()) {

@@ -181,6 +181,21 @@ TEST_CASE("of a large payload what the system does not take is copied before sen
   }
 }
 
+TEST_CASE("a large payload that is not taken whole, and then abort(): nothing is waited for") {
+  World world;
+  world.serve();
+  Peer& peer = world.opened();
+  peer.room = 30'000;
+  world.loop.post([&] {
+    world.connection()->send(std::string(50'000, 'y'));
+    world.connection()->abort();
+  });
+  world.loop.settle();
+  CHECK(world.heard() == Lines{"1 closed 1006 error=cancelled"});
+  CHECK_FALSE(peer.is_blocked());
+  CHECK(peer.closed == How::abortive);
+}
+
 TEST_CASE("two large payloads in one event, and the first is not taken whole") {
   World world;
   world.handlers.on_message = [](Connection& c, const Message& m) {

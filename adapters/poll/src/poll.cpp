@@ -2,13 +2,13 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "timtow/posix/timeout.hpp"
 #include "timtow/posix/wake_up.hpp"
 
 namespace timtow::poll {
@@ -16,13 +16,6 @@ namespace {
 
 short events_for(posix::Interest interest) noexcept {
   return static_cast<short>((interest.read ? POLLIN : 0) | (interest.write ? POLLOUT : 0));
-}
-
-// poll() counts in milliseconds, rounded up here, so that no alarm comes early.
-int timeout_until(TimePoint alarm, TimePoint now) noexcept {
-  if (alarm == never) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(alarm - now);
-  return static_cast<int>(std::clamp<long long>(left.count(), 0, 60'000));
 }
 
 }  // namespace
@@ -41,7 +34,7 @@ struct Loop::State {
 
 class Loop::Watch final : public posix::Watcher {
  public:
-  Watch(State& state, int fd, posix::Ready& ready)
+  Watch(State& state, int fd, posix::Interest interest, posix::Ready& ready)
       : state_(state), ready_(ready), fd_(fd), index_(state.watches.size()) {
     state.watches.push_back(this);
     try {
@@ -50,6 +43,7 @@ class Loop::Watch final : public posix::Watcher {
       state.watches.pop_back();
       throw;
     }
+    want(interest);
   }
 
   ~Watch() override {
@@ -99,8 +93,8 @@ Loop::Loop() : state_(std::make_unique<State>()) {
 
 Loop::~Loop() = default;
 
-std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Ready& ready) {
-  return std::make_unique<Watch>(*state_, fd, ready);
+std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, posix::Ready& ready) {
+  return std::make_unique<Watch>(*state_, fd, interest, ready);
 }
 
 void Loop::arm(TimePoint at) noexcept { state_->alarm = at; }
@@ -115,7 +109,7 @@ void Loop::run() {
   keep_time(Clock::now());
   while (!state.stopped) {
     const int found =
-        ::poll(state.polled.data(), state.polled.size(), timeout_until(state.alarm, now()));
+        ::poll(state.polled.data(), state.polled.size(), posix::timeout_until(state.alarm, now()));
     if (found < 0 && errno != EINTR) throw std::system_error(posix::last_error(), "poll");
     keep_time(Clock::now());
     dispatch(found);

@@ -18,9 +18,7 @@ constexpr std::chrono::milliseconds accept_pause{100};
 class Stream final : public Transport, private Ready {
  public:
   Stream(ReadinessLoop& loop, int fd, TransportEvents& events)
-      : fd_(fd), events_(events), watcher_(loop.watch(fd, *this)) {
-    watcher_->want(interest_);
-  }
+      : fd_(fd), events_(events), watcher_(loop.watch(fd, interest_, *this)) {}
 
   // Only after this is the descriptor ours to close.
   void own_descriptor() noexcept { owned_ = Descriptor{fd_}; }
@@ -93,7 +91,7 @@ class Acceptor final : public Listener, private Ready {
         fd_(std::move(fd)),
         path_(std::move(path)),
         events_(events),
-        watcher_(loop.watch(fd_.get(), *this)),
+        watcher_(loop.watch(fd_.get(), {.read = true, .write = false}, *this)),
         rest_(loop, [this] { rested(); }) {
     watcher_->want({.read = true, .write = false});
   }

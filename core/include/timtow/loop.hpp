@@ -184,8 +184,8 @@ class Loop {
 
   // -- What an adapter provides, and calls ------------------------------------------------------
 
-  // The one alarm: call alarm() at `at` or soon after, never before. It replaces the one before;
-  // `never` cancels it.
+  // The one alarm: call alarm() once, at `at` or soon after, never before. It replaces the one
+  // before; `never` cancels it.
   virtual void arm(TimePoint at) noexcept = 0;
   // Makes the loop's thread call run_posted() soon. Called from any thread.
   virtual void wake() noexcept = 0;

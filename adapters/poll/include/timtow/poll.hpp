@@ -19,7 +19,8 @@ class Loop final : public posix::ReadinessLoop {
   class Watch;
   struct State;
 
-  std::unique_ptr<posix::Watcher> watch(int fd, posix::Ready& ready) override;
+  std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest interest,
+                                        posix::Ready& ready) override;
   void arm(TimePoint at) noexcept override;
   void wake() noexcept override;
   void dispatch(int found) noexcept;

@@ -44,9 +44,9 @@ class ReadinessLoop : public Loop {
   Listener* adopt_listener(Socket socket, AcceptEvents& events, Error& error) override;
   Transport* adopt(Socket socket, TransportEvents& events, Error& error) override;
 
-  // What the adapter provides: a watch, level-triggered, with no interest yet. Throws
-  // std::bad_alloc, or std::system_error when the loop refuses the descriptor.
-  virtual std::unique_ptr<Watcher> watch(int fd, Ready& ready) = 0;
+  // What the adapter provides: a watch, level-triggered. Throws std::bad_alloc, or
+  // std::system_error when the loop refuses the descriptor.
+  virtual std::unique_ptr<Watcher> watch(int fd, Interest interest, Ready& ready) = 0;
 };
 
 }  // namespace timtow::posix

@@ -56,6 +56,7 @@ function(timtow_add_adapter name)
     PACKAGE ${arg_PACKAGE} DEBIAN ${arg_DEBIAN} PKG_CONFIG ${arg_PKG_CONFIG})
   timtow_note_backend(${name} yes "${note}")
   set_property(GLOBAL APPEND PROPERTY TIMTOW_BACKENDS ${name})
+  set_property(GLOBAL PROPERTY TIMTOW_LIBRARY_${name} ${arg_TARGET})
 endfunction()
 
 # One line of the summary. Padded by hand: the names are short and a table reads better.

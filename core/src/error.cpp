@@ -74,6 +74,10 @@ class Category final : public std::error_category {
         return "no source of randomness";
       case errc::bad_address:
         return "bad address";
+      case errc::host_not_found:
+        return "host not found";
+      case errc::connect_timeout:
+        return "connecting took too long";
     }
     return "unknown error " + std::to_string(value);
   }

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "timtow/posix/resolve.hpp"
+
 namespace timtow::posix {
 namespace {
 
@@ -17,24 +19,24 @@ constexpr std::chrono::milliseconds accept_pause{100};
 
 class Stream final : public Transport, private Ready {
  public:
-  Stream(ReadinessLoop& loop, int fd, TransportEvents& events)
-      : fd_(fd), events_(events), watcher_(loop.watch(fd, interest_, *this)) {}
-
-  // Only after this is the descriptor ours to close.
-  void own_descriptor() noexcept { owned_ = Descriptor{fd_}; }
+  // Takes the descriptor over unless it throws.
+  Stream(ReadinessLoop& loop, Descriptor& fd, TransportEvents& events)
+      : events_(events), watcher_(loop.watch(fd.get(), interest_, *this)) {
+    fd_ = std::move(fd);
+  }
 
   std::size_t write(const Gather& bytes, std::error_code& error) noexcept override {
-    return write_some(fd_, bytes, error);
+    return write_some(fd_.get(), bytes, error);
   }
 
   void write_later(const Gather&) noexcept override { want({interest_.read, true}); }
 
   void want_read(bool wanted) noexcept override { want({wanted && !ended_, interest_.write}); }
 
-  void shutdown_write() noexcept override { shutdown(fd_, SHUT_WR); }
+  void shutdown_write() noexcept override { shutdown(fd_.get(), SHUT_WR); }
 
   void close(How how) noexcept override {
-    if (how == How::abortive) reset_on_close(fd_);
+    if (how == How::abortive) reset_on_close(fd_.get());
     delete this;
   }
 
@@ -64,7 +66,7 @@ class Stream final : public Transport, private Ready {
   // One read a wake-up, then the next connection. What it leads to may destroy this.
   void read() noexcept {
     const MutableBytes space = events_.read_space();
-    const ssize_t count = recv(fd_, space.data(), space.size(), 0);
+    const ssize_t count = recv(fd_.get(), space.data(), space.size(), 0);
     if (count > 0) return events_.received(space.first(static_cast<std::size_t>(count)));
     const std::error_code error = count < 0 ? last_error() : std::error_code{};
     if (would_block(error)) return;
@@ -74,14 +76,25 @@ class Stream final : public Transport, private Ready {
     events_.ended();
   }
 
-  int fd_;
+  Descriptor fd_;  // closed after the watch has ended
   TransportEvents& events_;
   Interest interest_{.read = true, .write = false};
   bool ended_ = false;
   bool* destroyed_ = nullptr;
-  Descriptor owned_;  // closed after the watch has ended
   std::unique_ptr<Watcher> watcher_;
 };
+
+// Hands a new connection to whom it concerns.
+void open(ReadinessLoop& loop, Descriptor fd, TransportEvents* events) noexcept {
+  if (events == nullptr) return;
+  Transport* transport = nullptr;
+  try {
+    transport = loop.make_transport(fd, *events);
+  } catch (const std::exception&) {
+    return events->failed(make_error_code(errc::no_memory));
+  }
+  events->opened(*transport);
+}
 
 class Acceptor final : public Listener, private Ready {
  public:
@@ -92,9 +105,7 @@ class Acceptor final : public Listener, private Ready {
         path_(std::move(path)),
         events_(events),
         watcher_(loop.watch(fd_.get(), {.read = true, .write = false}, *this)),
-        rest_(loop, [this] { rested(); }) {
-    watcher_->want({.read = true, .write = false});
-  }
+        rest_(loop, [this] { rested(); }) {}
 
   Endpoint endpoint() const override { return local_endpoint(fd_.get()); }
 
@@ -136,16 +147,8 @@ class Acceptor final : public Listener, private Ready {
       if (next || would_block(error)) error.clear();
       return next;
     }
-    TransportEvents* const events = events_.accepted();
-    if (events == nullptr) return true;
-    try {
-      auto* const stream = new Stream{loop_, fd.get(), *events};
-      fd.release();
-      stream->own_descriptor();
-      events->opened(*stream);
-    } catch (const std::exception&) {
-      events->failed(make_error_code(errc::no_memory));
-    }
+    ReadinessLoop& loop = loop_;  // accepted() may close this
+    open(loop, std::move(fd), events_.accepted());
     return true;
   }
 
@@ -174,6 +177,32 @@ class Acceptor final : public Listener, private Ready {
   Timer rest_;
 };
 
+class Connecting final : public Pending, private Ready {
+ public:
+  Connecting(ReadinessLoop& loop, Descriptor fd, ConnectEvents& events)
+      : loop_(loop),
+        fd_(std::move(fd)),
+        events_(events),
+        watcher_(loop.watch(fd_.get(), {.read = false, .write = true}, *this)) {}
+
+ private:
+  void ready(Interest) noexcept override {
+    const Loop::Batch batch{loop_};
+    watcher_.reset();
+    ReadinessLoop& loop = loop_;  // what follows may destroy this
+    Descriptor fd = std::move(fd_);
+    if (const std::error_code error = connect_result(fd.get()))
+      events_.connect_failed(error);
+    else
+      open(loop, std::move(fd), events_.connected());
+  }
+
+  ReadinessLoop& loop_;
+  Descriptor fd_;
+  ConnectEvents& events_;
+  std::unique_ptr<Watcher> watcher_;
+};
+
 Error cannot_watch(int fd, const std::exception& cause) noexcept {
   return make_error(errc::no_memory, "the loop cannot watch descriptor %d: %s", fd, cause.what());
 }
@@ -194,14 +223,33 @@ Listener* ReadinessLoop::adopt_listener(Socket socket, AcceptEvents& events, Err
 Transport* ReadinessLoop::adopt(Socket socket, TransportEvents& events, Error& error) {
   if (!make_ready(socket, error)) return nullptr;
   send_at_once(socket);
+  Descriptor fd{socket};
   try {
-    auto* const stream = new Stream{*this, socket, events};
-    stream->own_descriptor();
-    return stream;
+    return make_transport(fd, events);
   } catch (const std::exception& cause) {
-    error = cannot_watch(socket, cause);
+    error = cannot_watch(fd.release(), cause);
     return nullptr;
   }
+}
+
+std::unique_ptr<Pending> ReadinessLoop::connect(const Endpoint& address, ConnectEvents& events,
+                                                std::error_code& error) {
+  Descriptor fd = connect_to(address, error);
+  if (!fd) return nullptr;
+  try {
+    return std::make_unique<Connecting>(*this, std::move(fd), events);
+  } catch (const std::exception&) {
+    error = errc::no_memory;
+    return nullptr;
+  }
+}
+
+std::unique_ptr<Pending> ReadinessLoop::resolve(const Endpoint& name, ResolveEvents& events) {
+  return posix::resolve(*this, name, events);
+}
+
+Transport* ReadinessLoop::make_transport(Descriptor& fd, TransportEvents& events) {
+  return new Stream{*this, fd, events};
 }
 
 }  // namespace timtow::posix

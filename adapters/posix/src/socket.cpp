@@ -33,6 +33,10 @@ Error cannot_listen(const Endpoint& endpoint, std::error_code code) {
                     code.message().c_str(), advice);
 }
 
+Descriptor stream_socket(int family) noexcept {
+  return Descriptor{socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+}
+
 bool bind_and_listen(int fd, const sockaddr* address, socklen_t size) noexcept {
   return bind(fd, address, size) == 0 && listen(fd, backlog) == 0;
 }
@@ -42,22 +46,28 @@ bool bind_and_listen(int fd, const sockaddr* address, socklen_t size) noexcept {
 bool is_left_behind(const sockaddr_un& address) noexcept {
   struct stat file {};
   if (lstat(address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
-  const Descriptor probe{socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  const Descriptor probe = stream_socket(AF_UNIX);
   const auto* const any = reinterpret_cast<const sockaddr*>(&address);
   return probe && connect(probe.get(), any, sizeof address) != 0 && errno == ECONNREFUSED;
 }
 
+// False when the path is too long.
+bool set_path(sockaddr_un& address, const std::string& path) noexcept {
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return false;
+  path.copy(address.sun_path, path.size());
+  return true;
+}
+
 Descriptor listen_on_unix(const Endpoint& endpoint, Error& error) {
   sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (endpoint.path.size() >= sizeof address.sun_path) {
+  if (!set_path(address, endpoint.path)) {
     error = cannot_listen(endpoint, std::make_error_code(std::errc::filename_too_long));
     return {};
   }
-  endpoint.path.copy(address.sun_path, endpoint.path.size());
   const auto* const any = reinterpret_cast<const sockaddr*>(&address);
 
-  Descriptor fd{socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  Descriptor fd = stream_socket(AF_UNIX);
   if (fd && bind_and_listen(fd.get(), any, sizeof address)) return fd;
   std::error_code code = last_error();
   if (fd && code == std::errc::address_in_use) {
@@ -70,21 +80,16 @@ Descriptor listen_on_unix(const Endpoint& endpoint, Error& error) {
 }
 
 Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
-  addrinfo hints{};
-  hints.ai_flags = AI_PASSIVE;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int failure =
-      getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+  int failure = 0;
+  const Addresses addresses = look_up(endpoint, AI_PASSIVE, failure);
   if (failure != 0) {
     error = make_error(errc::bad_address, "cannot listen on %s: %s", to_string(endpoint).c_str(),
                        gai_strerror(failure));
     return {};
   }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses{found, freeaddrinfo};
   std::error_code code;
-  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-    Descriptor fd{socket(each->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  for (const addrinfo* each = addresses.get(); each != nullptr; each = each->ai_next) {
+    Descriptor fd = stream_socket(each->ai_family);
     const int on = 1;
     if (fd && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         bind_and_listen(fd.get(), each->ai_addr, each->ai_addrlen))
@@ -108,25 +113,73 @@ bool would_block(const std::error_code& error) noexcept {
          (error.value() == EAGAIN || error.value() == EWOULDBLOCK || error.value() == EINTR);
 }
 
+Addresses look_up(const Endpoint& endpoint, int flags, int& failure) {
+  addrinfo hints{};
+  hints.ai_flags = flags | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  failure =
+      getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+  return Addresses{found};
+}
+
+Endpoint endpoint_of(const sockaddr* address, socklen_t size) {
+  if (address->sa_family == AF_UNIX) {
+    const auto* const local = reinterpret_cast<const sockaddr_un*>(address);
+    return {.host = {}, .port = 0, .path = local->sun_path};
+  }
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  getnameinfo(address, size, host.data(), host.size(), port.data(), port.size(),
+              NI_NUMERICHOST | NI_NUMERICSERV);
+  return {.host = host.data(),
+          .port = static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10)),
+          .path = {}};
+}
+
 Descriptor listen_on(const Endpoint& endpoint, Error& error) {
   return endpoint.is_unix() ? listen_on_unix(endpoint, error) : listen_on_tcp(endpoint, error);
+}
+
+Descriptor connect_to(const Endpoint& address, std::error_code& error) {
+  Descriptor fd;
+  const auto connect_with = [&](const sockaddr* to, socklen_t size) {
+    fd = stream_socket(to->sa_family);
+    if (fd && (connect(fd.get(), to, size) == 0 || errno == EINPROGRESS)) return;
+    error = last_error();
+    fd = {};
+  };
+  if (address.is_unix()) {
+    sockaddr_un to{};
+    if (set_path(to, address.path))
+      connect_with(reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    else
+      error = std::make_error_code(std::errc::filename_too_long);
+    return fd;
+  }
+  int failure = 0;
+  const Addresses to = look_up(address, AI_NUMERICHOST, failure);
+  if (failure != 0)
+    error = errc::bad_address;
+  else
+    connect_with(to->ai_addr, to->ai_addrlen);
+  return fd;
+}
+
+std::error_code connect_result(int fd) noexcept {
+  int result = 0;
+  socklen_t size = sizeof result;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &size) != 0) return last_error();
+  if (result != 0) return {result, std::system_category()};
+  send_at_once(fd);
+  return {};
 }
 
 Endpoint local_endpoint(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-  if (address.ss_family == AF_UNIX) {
-    const auto& local = reinterpret_cast<const sockaddr_un&>(address);
-    return {.host = {}, .port = 0, .path = local.sun_path};
-  }
-  std::array<char, NI_MAXHOST> host{};
-  std::array<char, NI_MAXSERV> port{};
-  getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host.data(), host.size(),
-              port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV);
-  return {.host = host.data(),
-          .port = static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10)),
-          .path = {}};
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  return getsockname(fd, any, &size) == 0 ? endpoint_of(any, size) : Endpoint{};
 }
 
 Descriptor accept_from(int listener, std::error_code& error) noexcept {

@@ -41,7 +41,11 @@ enum class errc {
   payload_too_long,    // a ping or pong payload over 125 bytes
   no_memory,           // memory, or the pool's budget, ran out
   no_entropy,          // the system gave no randomness for a masking key
-  bad_address,         // an address that cannot be read, or names nothing
+  bad_address,         // an address or URL that cannot be read, or names nothing
+
+  // Connecting.
+  host_not_found,   // the name has no address, or nobody could be asked
+  connect_timeout,  // ClientOptions::connect_time
 };
 
 const std::error_category& error_category() noexcept;

@@ -3,10 +3,9 @@
 // An adapter derives Loop, Transport and Listener, and calls the ...Events of the core. The rules:
 // - Everything happens on the loop's thread. post() alone may be called from any thread.
 // - Every operation may be called from inside every event, close() included. No event is called
-// from
-//   inside an operation.
+//   from inside an operation.
 // - Where a call takes a std::error_code& or Error&, that is set on failure and left alone
-// otherwise.
+//   otherwise.
 // - Events do not throw.
 #pragma once
 
@@ -105,6 +104,38 @@ class Listener {
   ~Listener() = default;
 };
 
+// What the core wants to hear of an attempt to connect: one of the two, once.
+class ConnectEvents {
+ public:
+  // Returns whom to tell, opened() first; null to close it unseen.
+  virtual TransportEvents* connected() noexcept = 0;
+  virtual void connect_failed(std::error_code cause) noexcept = 0;
+
+ protected:
+  ~ConnectEvents() = default;
+};
+
+// What the core wants to hear of a name that is looked up.
+class ResolveEvents {
+ public:
+  // The addresses, in the order in which to try them, each an Endpoint whose host is no name. At
+  // least one, or an error.
+  virtual void resolved(std::vector<Endpoint> addresses, const Error& error) noexcept = 0;
+
+ protected:
+  ~ResolveEvents() = default;
+};
+
+// Something under way. Destroying it gives it up: nothing is told of it any more. It may be
+// destroyed inside the event that tells how it went, and must be before its loop.
+class Pending {
+ public:
+  Pending() = default;
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+  virtual ~Pending() = default;
+};
+
 // Something that has work to do once the event at hand has been dealt with.
 class Deferred {
  public:
@@ -137,6 +168,12 @@ class Loop {
   virtual Listener* adopt_listener(Socket socket, AcceptEvents& events, Error& error) = 0;
   // Takes over a connected socket. On failure it is still the caller's.
   virtual Transport* adopt(Socket socket, TransportEvents& events, Error& error) = 0;
+  // Starts to connect to an address, or to the path of a Unix socket; the host is no name. Null and
+  // an error if that cannot even be started.
+  virtual std::unique_ptr<Pending> connect(const Endpoint& address, ConnectEvents& events,
+                                           std::error_code& error) = 0;
+  // Looks up the addresses of a host, without waiting for them.
+  virtual std::unique_ptr<Pending> resolve(const Endpoint& name, ResolveEvents& events) = 0;
   // Runs until stop(). For a loop that the application runs itself, that is not needed.
   virtual void run() = 0;
   // Makes run() return soon. From the loop's thread, or post()ed.

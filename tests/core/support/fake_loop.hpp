@@ -172,6 +172,7 @@ class FakeLoop final : public timtow::Loop {
     for (const auto& peer : peers)
       CHECK_MESSAGE(peer->stream_ == nullptr, "a transport that was never closed");
     CHECK_MESSAGE(listeners_.empty(), "a listener that was never closed");
+    CHECK_MESSAGE(pending_.empty(), "a connect() or resolve() that was neither told nor given up");
   }
 
   // -- What happens -------------------------------------------------------------------------------
@@ -198,6 +199,18 @@ class FakeLoop final : public timtow::Loop {
     }
   }
 
+  // What resolve() finds, or fails with; while it waits, nothing is told.
+  std::vector<timtow::Endpoint> addresses{{.host = "192.0.2.1", .port = 80, .path = {}}};
+  timtow::Error resolve_error;
+  bool resolve_waits = false;
+  std::vector<timtow::Endpoint> resolved;  // what was looked up so far
+  // The addresses that were connected to so far, and what becomes of each in turn: success for
+  // those that are not named here.
+  std::vector<timtow::Endpoint> connects_to;
+  std::vector<std::error_code> connect_errors;
+  bool connect_waits = false;
+  std::size_t pending() const { return pending_.size(); }
+
   // A peer whose socket is still to be adopted: its number.
   timtow::Socket connected_elsewhere() {
     make_peer();
@@ -219,6 +232,7 @@ class FakeLoop final : public timtow::Loop {
         run_posted();
         busy = true;
       }
+      busy = settle_pending() || busy;
       for (std::size_t i = 0; i < peers.size(); ++i) busy = peers[i]->step() || busy;
       if (alarm_at <= time_) {
         alarm_at = timtow::never;
@@ -276,6 +290,34 @@ class FakeLoop final : public timtow::Loop {
     return peer.stream_;
   }
 
+  std::unique_ptr<timtow::Pending> connect(const timtow::Endpoint& address,
+                                           timtow::ConnectEvents& events,
+                                           std::error_code& error) override {
+    connects_to.push_back(address);
+    if (fail_next) {
+      error = std::exchange(fail_next, {});
+      return nullptr;
+    }
+    const std::size_t turn = connects_to.size() - 1;
+    const auto result = turn < connect_errors.size() ? connect_errors[turn] : std::error_code{};
+    return std::make_unique<Waiting>(*this, connect_waits, [this, &events, result] {
+      if (result) return events.connect_failed(result);
+      Peer& peer = make_peer();
+      peer.events_ = events.connected();
+      if (peer.events_ == nullptr) return;
+      REQUIRE(open(peer));
+      peer.events_->opened(*peer.stream_);
+    });
+  }
+
+  std::unique_ptr<timtow::Pending> resolve(const timtow::Endpoint& name,
+                                           timtow::ResolveEvents& events) override {
+    resolved.push_back(name);
+    return std::make_unique<Waiting>(*this, resolve_waits, [this, &events] {
+      events.resolved(resolve_error ? std::vector<timtow::Endpoint>{} : addresses, resolve_error);
+    });
+  }
+
   // For tests with threads: calls what they post.
   void run() override {
     while (!stopped_) {
@@ -304,6 +346,28 @@ class FakeLoop final : public timtow::Loop {
     timtow::Endpoint where;
     timtow::AcceptEvents& events;
   };
+
+  // What connect() and resolve() return: gone from the loop's list when it is told or given up.
+  struct Waiting final : timtow::Pending {
+    Waiting(FakeLoop& on, bool forever, std::function<void()> what)
+        : loop(on), waits(forever), tell(std::move(what)) {
+      loop.pending_.push_back(this);
+    }
+    ~Waiting() override { std::erase(loop.pending_, this); }
+    FakeLoop& loop;
+    bool waits;
+    std::function<void()> tell;
+  };
+
+  bool settle_pending() {
+    const auto found = std::find_if(pending_.begin(), pending_.end(),
+                                    [](const Waiting* each) { return !each->waits; });
+    if (found == pending_.end()) return false;
+    const auto tell = std::move((*found)->tell);  // which may destroy it
+    pending_.erase(found);
+    tell();
+    return true;
+  }
 
   void arm(timtow::TimePoint at) noexcept override {
     CHECK_MESSAGE(at != alarm_at, "arm() for the time that is armed already");
@@ -334,6 +398,7 @@ class FakeLoop final : public timtow::Loop {
   timtow::TimePoint time_;
   bool settling_ = false;
   std::vector<Listening*> listeners_;
+  std::vector<Waiting*> pending_;
   std::mutex mutex_;
   std::condition_variable wakes_;
   bool stopped_ = false;

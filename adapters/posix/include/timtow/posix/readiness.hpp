@@ -1,7 +1,7 @@
 // What loops that tell "this descriptor is ready" have in common: everything but the telling.
 //
 // An adapter derives ReadinessLoop and says how its loop watches a descriptor; listening,
-// accepting, reading, writing and closing are here, once.
+// accepting, connecting, reading, writing and closing are here, once.
 #pragma once
 
 #include <memory>
@@ -43,10 +43,17 @@ class ReadinessLoop : public Loop {
   Listener* listen(const Endpoint& endpoint, AcceptEvents& events, Error& error) override;
   Listener* adopt_listener(Socket socket, AcceptEvents& events, Error& error) override;
   Transport* adopt(Socket socket, TransportEvents& events, Error& error) override;
+  std::unique_ptr<Pending> connect(const Endpoint& address, ConnectEvents& events,
+                                   std::error_code& error) override;
+  std::unique_ptr<Pending> resolve(const Endpoint& name, ResolveEvents& events) override;
 
   // What the adapter provides: a watch, level-triggered. Throws std::bad_alloc, or
   // std::system_error when the loop refuses the descriptor.
   virtual std::unique_ptr<Watcher> watch(int fd, Interest interest, Ready& ready) = 0;
+  // Makes a connected socket, which is non-blocking, a Transport, and takes it over. Throws as
+  // watch() does, and then the descriptor is left alone. For loops whose streams are more than a
+  // watched descriptor to override.
+  virtual Transport* make_transport(Descriptor& fd, TransportEvents& events);
 };
 
 }  // namespace timtow::posix

@@ -1,7 +1,11 @@
 // The socket calls that readiness loops share. Descriptors are non-blocking and close-on-exec.
 #pragma once
 
+#include <netdb.h>
+#include <sys/socket.h>
+
 #include <cstddef>
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -35,8 +39,23 @@ class Descriptor {
 std::error_code last_error() noexcept;
 bool would_block(const std::error_code& error) noexcept;
 
+struct FreeAddresses {
+  void operator()(addrinfo* first) const noexcept { freeaddrinfo(first); }
+};
+using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
+
+// getaddrinfo() with these flags for a TCP endpoint: waits if the host is a name. Null, and what it
+// returned, if that is not 0.
+Addresses look_up(const Endpoint& endpoint, int flags, int& failure);
+// An address as the system has it.
+Endpoint endpoint_of(const sockaddr* address, socklen_t size);
+
 // Resolves the host (blocking, if it is a name), binds and listens.
 Descriptor listen_on(const Endpoint& endpoint, Error& error);
+// Starts to connect to an address (no name) or a Unix socket. When the descriptor is writable,
+// connect_result() tells how it went.
+Descriptor connect_to(const Endpoint& address, std::error_code& error);
+std::error_code connect_result(int fd) noexcept;
 // Where the socket is bound.
 Endpoint local_endpoint(int fd);
 // The next connection of a listening socket.

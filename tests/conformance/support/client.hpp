@@ -25,17 +25,15 @@
 #include <vector>
 
 #include "support/event_log.hpp"
+#include "support/loop.hpp"
 #include "support/wire.hpp"
-#include "this_loop.hpp"
 #include "timtow/server.hpp"
 
 namespace test {
 
-using this_loop::Loop;
-
 // Runs the loop until the condition holds. That it takes long is no failure; that it never comes
 // is, after a time that only bounds the run.
-inline void run_until(Loop& loop, const std::function<bool()>& condition) {
+inline void run_until(timtow::Loop& loop, const std::function<bool()>& condition) {
   const auto deadline = timtow::Clock::now() + std::chrono::seconds{60};
   bool held = false;
   timtow::Timer* again = nullptr;
@@ -53,7 +51,7 @@ inline void run_until(Loop& loop, const std::function<bool()>& condition) {
 }
 
 // Runs the loop for a while in which nothing need happen.
-inline void run_for(Loop& loop, timtow::Duration time) {
+inline void run_for(timtow::Loop& loop, timtow::Duration time) {
   timtow::Timer stop{loop, [&] { loop.stop(); }};
   stop.start(time);
   loop.run();
@@ -150,7 +148,7 @@ class Client {
     got.erase(0, end + 4);
     return true;
   }
-  Client& open(Loop& loop) {
+  Client& open(timtow::Loop& loop) {
     send(upgrade_request);
     run_until(loop, [this] { return upgraded(); });
     return *this;
@@ -194,7 +192,7 @@ struct EchoServer {
   std::set<int> before = descriptors();
   timtow::Handlers handlers;
   timtow::Limits limits;
-  std::optional<Loop> loop{std::in_place};
+  std::unique_ptr<timtow::Loop> loop = make_loop();
   std::optional<timtow::Server> server;
   std::vector<std::string> errors;
   int opened = 0;

@@ -16,21 +16,21 @@ TEST_CASE(
     "stop() ends run() from a post, from a timer and from a handler, and run() starts again") {
   test::Loop loop;
   int runs = 0;
-  loop.post([&] { ++runs, loop.stop(); });
-  loop.run();
+  loop->post([&] { ++runs, loop->stop(); });
+  loop->run();
   CHECK(runs == 1);
-  Timer timer{loop, [&] { ++runs, loop.stop(); }};
+  Timer timer{loop, [&] { ++runs, loop->stop(); }};
   timer.start(1ms);
-  loop.run();
+  loop->run();
   CHECK(runs == 2);
 
   Handlers handlers;
-  handlers.on_open = [&](Connection&) { ++runs, loop.stop(); };
+  handlers.on_open = [&](Connection&) { ++runs, loop->stop(); };
   Server server{loop, handlers};
   REQUIRE_FALSE(server.listen({.host = "127.0.0.1", .port = 0, .path = {}}));
   test::Client client{server.endpoints().front()};
   client.send(test::upgrade_request);
-  loop.run();
+  loop->run();
   CHECK(runs == 3);
   CHECK(client.upgraded());  // what was sent in the last event is out
 }
@@ -38,9 +38,9 @@ TEST_CASE(
 TEST_CASE("what is posted before run() is called by it, in order") {
   test::Loop loop;
   std::vector<int> calls;
-  for (int i = 0; i < 3; ++i) loop.post([&, i] { calls.push_back(i); });
-  loop.post([&] { loop.stop(); });
-  loop.run();
+  for (int i = 0; i < 3; ++i) loop->post([&, i] { calls.push_back(i); });
+  loop->post([&] { loop->stop(); });
+  loop->run();
   CHECK(calls == std::vector<int>{0, 1, 2});
 }
 
@@ -57,16 +57,16 @@ TEST_CASE("timers: all are called, in order, and none early") {
   for (auto& each : timers) {
     each.timer = std::make_unique<Timer>(loop, [&] {
       CHECK(Clock::now() >= each.due);
-      CHECK(loop.now() >= each.due);
+      CHECK(loop->now() >= each.due);
       CHECK(each.due >= last - 1ms);  // the tests' clock is read a little before the timer's
       last = each.due;
-      if (++called == timers.size()) loop.stop();
+      if (++called == timers.size()) loop->stop();
     });
     const Duration after{random() % 60};
     each.due = Clock::now() + after;
     each.timer->start(after);
   }
-  loop.run();
+  loop->run();
   CHECK(called == timers.size());
 }
 
@@ -77,10 +77,10 @@ TEST_CASE("a loop that has nothing to do waits, also after its last timer") {
   timer.start(1ms);
   std::thread later{[&] {
     std::this_thread::sleep_for(100ms);
-    loop.post([&] { loop.stop(); });
+    loop->post([&] { loop->stop(); });
   }};
   const unsigned long before = test::waits();
-  loop.run();
+  loop->run();
   CHECK(test::waits() - before < 10);
   later.join();
   CHECK(calls == 1);
@@ -101,41 +101,39 @@ TEST_CASE("a timer that restarts itself with 0 leaves sockets and posts their tu
   echo.run_until_empty();
 }
 
-TEST_SUITE("thread") {
-  TEST_CASE("post() wakes a loop that waits") {
-    test::Loop loop;
-    for (int i = 0; i < 50; ++i) {
-      bool called = false;
-      std::thread poster{[&] {
-        loop.post([&] { called = true; });
-        loop.post([&] { loop.stop(); });
-      }};
-      loop.run();  // with no timer nor socket: nothing else can wake it
-      poster.join();
-      CHECK(called);
-    }
+TEST_CASE("thread: post() wakes a loop that waits") {
+  test::Loop loop;
+  for (int i = 0; i < 50; ++i) {
+    bool called = false;
+    std::thread poster{[&] {
+      loop->post([&] { called = true; });
+      loop->post([&] { loop->stop(); });
+    }};
+    loop->run();  // with no timer nor socket: nothing else can wake it
+    poster.join();
+    CHECK(called);
   }
+}
 
-  TEST_CASE("post() from four threads at once") {
-    constexpr int threads = 4;
-    constexpr int posts = 2000;
-    test::Loop loop;
-    std::vector<std::vector<int>> calls(threads);
-    int finished = 0;
-    std::vector<std::thread> posters;
-    for (std::size_t t = 0; t < threads; ++t) {
-      posters.emplace_back([&, t] {
-        for (int i = 0; i < posts; ++i) loop.post([&calls, t, i] { calls[t].push_back(i); });
-        loop.post([&] {
-          if (++finished == threads) loop.stop();
-        });
+TEST_CASE("thread: post() from four threads at once") {
+  constexpr int threads = 4;
+  constexpr int posts = 2000;
+  test::Loop loop;
+  std::vector<std::vector<int>> calls(threads);
+  int finished = 0;
+  std::vector<std::thread> posters;
+  for (std::size_t t = 0; t < threads; ++t) {
+    posters.emplace_back([&, t] {
+      for (int i = 0; i < posts; ++i) loop->post([&calls, t, i] { calls[t].push_back(i); });
+      loop->post([&] {
+        if (++finished == threads) loop->stop();
       });
-    }
-    loop.run();
-    for (auto& each : posters) each.join();
-    for (const auto& of_thread : calls) {
-      REQUIRE(of_thread.size() == posts);
-      CHECK(std::is_sorted(of_thread.begin(), of_thread.end()));
-    }
+    });
+  }
+  loop->run();
+  for (auto& each : posters) each.join();
+  for (const auto& of_thread : calls) {
+    REQUIRE(of_thread.size() == posts);
+    CHECK(std::is_sorted(of_thread.begin(), of_thread.end()));
   }
 }

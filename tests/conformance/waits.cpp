@@ -11,10 +11,10 @@
 namespace {
 
 std::atomic<unsigned long> count = 0;
+std::atomic<unsigned long> last_size = 0;
 
 template <typename Function>
-Function counted(const char* name) noexcept {
-  ++count;
+Function next_one(const char* name) noexcept {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
@@ -22,14 +22,17 @@ Function counted(const char* name) noexcept {
 
 unsigned long test::waits() noexcept { return count; }
 
+unsigned long test::poll_size() noexcept { return last_size; }
+
 extern "C" int poll(pollfd* fds, nfds_t size, int timeout) {
-  static const auto next = counted<int (*)(pollfd*, nfds_t, int)>("poll");
+  static const auto next = next_one<int (*)(pollfd*, nfds_t, int)>("poll");
   ++count;
+  last_size = size;
   return next(fds, size, timeout);
 }
 
 extern "C" int epoll_wait(int fd, epoll_event* events, int size, int timeout) {
-  static const auto next = counted<int (*)(int, epoll_event*, int, int)>("epoll_wait");
+  static const auto next = next_one<int (*)(int, epoll_event*, int, int)>("epoll_wait");
   ++count;
   return next(fd, events, size, timeout);
 }
@@ -37,7 +40,7 @@ extern "C" int epoll_wait(int fd, epoll_event* events, int size, int timeout) {
 extern "C" int epoll_pwait(int fd, epoll_event* events, int size, int timeout,
                            const sigset_t* mask) {
   static const auto next =
-      counted<int (*)(int, epoll_event*, int, int, const sigset_t*)>("epoll_pwait");
+      next_one<int (*)(int, epoll_event*, int, int, const sigset_t*)>("epoll_pwait");
   ++count;
   return next(fd, events, size, timeout, mask);
 }

@@ -1,0 +1,105 @@
+#include "timtow/posix/resolve.hpp"
+
+#include <pthread.h>
+
+#include <csignal>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "timtow/posix/socket.hpp"
+
+namespace timtow::posix {
+namespace {
+
+struct Result {
+  std::vector<Endpoint> addresses;
+  Error error;
+};
+
+Error not_found(const Endpoint& name, int failure) {
+  if (failure == EAI_SYSTEM)
+    return make_error(last_error(), "looking up \"%s\" failed: %s", name.host.c_str(),
+                      last_error().message().c_str());
+  return make_error(errc::host_not_found, "looking up \"%s\" failed: %s", name.host.c_str(),
+                    gai_strerror(failure));
+}
+
+Result find(const Endpoint& name, int flags) noexcept {
+  try {
+    int failure = 0;
+    const Addresses found = look_up(name, flags, failure);
+    if (failure != 0) return {{}, not_found(name, failure)};
+    Result result;
+    for (const addrinfo* each = found.get(); each != nullptr; each = each->ai_next)
+      result.addresses.push_back(endpoint_of(each->ai_addr, each->ai_addrlen));
+    return result;
+  } catch (const std::bad_alloc&) {
+    return {{}, make_error(errc::no_memory, "no memory to look up a name")};
+  }
+}
+
+// Shared by the loop's thread, which may give the lookup up, and the one that waits.
+class Lookup final : public std::enable_shared_from_this<Lookup> {
+ public:
+  Lookup(Loop& loop, Endpoint name, ResolveEvents& events)
+      : name_(std::move(name)), loop_(&loop), events_(events) {}
+
+  void start() {
+    // What is an address already needs no thread.
+    if (Result result = find(name_, AI_NUMERICHOST); !result.error) return tell(result);
+    // Signals are for the application's threads.
+    sigset_t all;
+    sigset_t usual;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &usual);
+    try {
+      std::thread{[self = shared_from_this()] { self->tell(find(self->name_, 0)); }}.detach();
+    } catch (const std::system_error& error) {
+      tell({{},
+            make_error(error.code(), "no thread to look up \"%s\": %s", name_.host.c_str(),
+                       error.what())});
+    }
+    pthread_sigmask(SIG_SETMASK, &usual, nullptr);
+  }
+
+  void give_up() noexcept {
+    const std::lock_guard lock{mutex_};
+    loop_ = nullptr;
+  }
+
+ private:
+  void tell(Result result) {
+    const std::lock_guard lock{mutex_};
+    if (loop_ == nullptr) return;
+    loop_->post([self = shared_from_this(), result = std::move(result)]() mutable {
+      if (self->loop_ != nullptr) self->events_.resolved(std::move(result.addresses), result.error);
+    });
+  }
+
+  const Endpoint name_;
+  std::mutex mutex_;
+  Loop* loop_;  // null when nobody waits any more; written by the loop's thread
+  ResolveEvents& events_;
+};
+
+class Resolving final : public Pending {
+ public:
+  explicit Resolving(std::shared_ptr<Lookup> lookup) : lookup_(std::move(lookup)) {}
+  ~Resolving() override { lookup_->give_up(); }
+
+ private:
+  std::shared_ptr<Lookup> lookup_;
+};
+
+}  // namespace
+
+std::unique_ptr<Pending> resolve(Loop& loop, const Endpoint& name, ResolveEvents& events) {
+  auto lookup = std::make_shared<Lookup>(loop, name, events);
+  lookup->start();
+  return std::make_unique<Resolving>(std::move(lookup));
+}
+
+}  // namespace timtow::posix

@@ -1,0 +1,249 @@
+// Transport and Listener as they are, without the core that is careful with them.
+#include <array>
+#include <memory>
+
+#include "support/client.hpp"
+#include "support/waits.hpp"
+
+namespace {
+
+using namespace timtow;
+using namespace std::chrono_literals;
+using test::Client;
+using test::run_for;
+using test::run_until;
+
+// Writes down what it is told. A test may add what to do then.
+struct Recorder final : TransportEvents {
+  Transport* transport = nullptr;
+  std::string received_text;
+  int receives = 0;
+  int ends = 0;
+  int writtens = 0;
+  std::error_code failure;
+  int failures = 0;
+  std::function<void()> on_written;
+  std::function<void()> on_received;
+
+  void opened(Transport& its) noexcept override { transport = &its; }
+  MutableBytes read_space() noexcept override { return space; }
+  void received(MutableBytes bytes) noexcept override {
+    ++receives;
+    received_text += as_text(bytes);
+    if (on_received) on_received();
+  }
+  void ended() noexcept override { ++ends; }
+  void written(std::size_t) noexcept override {
+    ++writtens;
+    if (on_written) on_written();
+  }
+  void failed(std::error_code cause) noexcept override {
+    ++failures;
+    failure = cause;
+  }
+
+  // Makes it the end of a pair of sockets, and returns the other one.
+  Client on(test::Loop& loop) {
+    std::array<int, 2> ends_of_pair{};
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_of_pair.data()) == 0);
+    Error error;
+    transport = loop->adopt(ends_of_pair[0], *this, error);
+    REQUIRE(transport != nullptr);
+    return Client{ends_of_pair[1]};
+  }
+  void close(How how = How::graceful) { std::exchange(transport, nullptr)->close(how); }
+  // Fills what the system holds, and asks for written().
+  void fill() {
+    const std::string much(1'000'000, 'x');
+    Gather bytes;
+    bytes.add(as_bytes(much));
+    std::error_code error;
+    while (transport->write(bytes, error) == bytes.size_bytes())
+      ;
+    REQUIRE_FALSE(error);
+    transport->write_later(bytes);
+  }
+
+  std::array<std::byte, 1000> space{};
+};
+
+}  // namespace
+
+TEST_CASE("want_read(false) holds what comes back, want_read(true) lets it come") {
+  test::Loop loop;
+  Recorder recorder;
+  Client client = recorder.on(loop);
+  recorder.transport->want_read(false);
+  recorder.transport->want_read(false);
+  client.send("hello");
+  run_for(loop, 5ms);
+  CHECK(recorder.receives == 0);
+  recorder.transport->want_read(true);
+  run_until(loop, [&] { return recorder.received_text == "hello"; });
+  recorder.close();
+}
+
+TEST_CASE("a read brings as much as there is space for, and the rest comes with the next") {
+  test::Loop loop;
+  Recorder recorder;
+  Client client = recorder.on(loop);
+  client.send(std::string(2500, 'x'));
+  run_until(loop, [&] { return recorder.received_text.size() == 2500; });
+  CHECK(recorder.receives == 3);
+  recorder.close();
+}
+
+TEST_CASE("the end is told once, behind what came before it, however much reading is wanted") {
+  test::Loop loop;
+  Recorder recorder;
+  Client client = recorder.on(loop);
+  client.send("last");
+  client.end_writing();
+  run_until(loop, [&] { return recorder.ends == 1; });
+  CHECK(recorder.received_text == "last");
+  const unsigned long before = test::waits();
+  run_for(loop, 20ms);
+  recorder.transport->want_read(true);
+  run_for(loop, 20ms);
+  CHECK(test::waits() - before < 10);
+  CHECK(recorder.ends == 1);
+  // Writing goes on.
+  Gather bytes;
+  bytes.add(as_bytes("still"));
+  bytes.add(as_bytes(" here"));
+  std::error_code error;
+  CHECK(recorder.transport->write(bytes, error) == 10);
+  recorder.transport->shutdown_write();
+  run_until(loop, [&] { return client.pump(), client.ended; });
+  CHECK(client.got == "still here");
+  recorder.close();
+}
+
+TEST_CASE("written() comes once for each write_later()") {
+  test::Loop loop;
+  Recorder recorder;
+  Client client = recorder.on(loop);
+  recorder.fill();
+  run_for(loop, 5ms);
+  CHECK(recorder.writtens == 0);
+  run_until(loop, [&] { return client.pump(), recorder.writtens == 1; });
+  const unsigned long before = test::waits();
+  run_for(loop, 20ms);
+  CHECK(test::waits() - before < 10);
+  CHECK(recorder.writtens == 1);
+  recorder.close();
+}
+
+TEST_CASE("what written() makes unwanted is not read in the same wake-up") {
+  test::Loop loop;
+  Recorder recorder;
+  Client client = recorder.on(loop);
+  recorder.on_written = [&] { recorder.transport->want_read(false); };
+  recorder.fill();
+  client.pump();         // there is room again ...
+  client.send("hello");  // ... and something to read
+  run_for(loop, 5ms);
+  CHECK(recorder.writtens == 1);
+  CHECK(recorder.receives == 0);
+  recorder.close();
+}
+
+TEST_CASE("a transport may be closed inside each event") {
+  test::Loop loop;
+  for (const How how : {How::graceful, How::abortive}) {
+    for (const bool in_written : {false, true}) {
+      CAPTURE(in_written);
+      Recorder recorder;
+      Client client = recorder.on(loop);
+      (in_written ? recorder.on_written : recorder.on_received) = [&] { recorder.close(how); };
+      if (in_written) {
+        recorder.fill();
+        client.pump();  // there is room again, and something to read as well
+      }
+      client.send("hello");
+      run_until(loop, [&] { return recorder.transport == nullptr; });
+      run_for(loop, 2ms);
+      CHECK(recorder.receives + recorder.writtens == 1);
+    }
+  }
+}
+
+TEST_CASE("a write to a peer that is gone is an error, not a signal") {
+  test::Loop loop;
+  for (const int parts : {1, 2}) {
+    Recorder recorder;
+    recorder.on(loop);  // and the other end is closed
+    Gather bytes;
+    for (int i = 0; i < parts; ++i) bytes.add(as_bytes("hello"));
+    std::error_code error;
+    CHECK(recorder.transport->write(bytes, error) == 0);
+    CHECK(error == std::errc::broken_pipe);
+    recorder.close();
+  }
+}
+
+TEST_CASE("a graceful close lets arrive what was taken, and an abortive one is a reset") {
+  for (const How how : {How::graceful, How::abortive}) {
+    test::EchoServer echo;
+    echo.start();
+    Client client{echo.where()};
+    client.open(*echo.loop);
+    if (how == How::graceful) {
+      client.send(test::opcode::close, test::close_payload(1000));
+      run_until(*echo.loop, [&] { return client.pump(), client.ended || client.error != 0; });
+      CHECK(client.error == 0);
+      CHECK(test::frames(client.got) == test::Lines{"> close 1000"});
+    } else {
+      echo.server->find(1)->abort();
+      run_until(*echo.loop, [&] { return client.pump(), client.ended || client.error != 0; });
+      CHECK(client.error == ECONNRESET);
+    }
+  }
+}
+
+TEST_CASE("a listener may be closed inside accepted(), and paused and resumed") {
+  struct Host final : AcceptEvents {
+    TransportEvents* accepted() noexcept override {
+      ++count;
+      if (on_accepted) on_accepted();
+      return nullptr;
+    }
+    void accept_failed(const Error&) noexcept override { ++failures; }
+    int count = 0;
+    int failures = 0;
+    std::function<void()> on_accepted;
+  } host;
+  test::Loop loop;
+  Error error;
+  Listener* listener = loop->listen({.host = "127.0.0.1", .port = 0, .path = {}}, host, error);
+  REQUIRE(listener != nullptr);
+  listener->want_accept(false);
+  Client first{listener->endpoint()};
+  Client second{listener->endpoint()};
+  run_for(loop, 5ms);
+  CHECK(host.count == 0);
+  host.on_accepted = [&] { listener->want_accept(false); };
+  listener->want_accept(true);
+  run_for(loop, 5ms);
+  CHECK(host.count == 1);
+  run_until(loop, [&] { return first.pump(), first.ended || first.error != 0; });  // unseen
+  Client third{listener->endpoint()};
+  host.on_accepted = [&] { listener->close(); };
+  listener->want_accept(true);
+  run_for(loop, 5ms);
+  CHECK(host.count == 2);
+  CHECK(host.failures == 0);
+}
+
+TEST_CASE("watches that ended leave no place behind") {
+  test::EchoServer echo;
+  echo.start();
+  for (int i = 0; i < 100; ++i) {
+    std::array<Client, 3> clients{Client{echo.where()}, Client{echo.where()}, Client{echo.where()}};
+    run_until(*echo.loop, [&] { return echo.server->size() == 3; });
+    for (Client& each : clients) each.close();
+    echo.run_until_empty();
+  }
+  run_for(*echo.loop, 1ms);
+  CHECK(test::poll_size() <= 2);  // the loop's own, and the listener
+}

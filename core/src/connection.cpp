@@ -93,6 +93,7 @@ void Connection::pump() noexcept {
 void Connection::open_if_accepted() {
   if (!open_due_) return;
   open_due_ = false;
+  if (session_.was_cut()) return;  // by the handler that accepted it
   opened_ = true;
   if (const auto& on_open = owner_->handlers().on_open) on_open(*this);
 }
@@ -108,6 +109,7 @@ void Connection::dispatch(const Event& event) {
   } else if (const auto* pong = event.pong()) {
     if (on.on_pong) on.on_pong(*this, pong->payload);
   } else if (const auto* closed = event.closed()) {
+    if (closed->response != nullptr && on.on_response) on.on_response(*this, *closed->response);
     if (opened_) {
       if (on.on_close) on.on_close(*this, *closed);
     } else if (closed->error != nullptr && on.on_error) {
@@ -119,7 +121,8 @@ void Connection::dispatch(const Event& event) {
       on.on_request(*this, *request);
     else
       answer(*request);
-  } else if (event.open() != nullptr) {
+  } else if (const auto* response = event.open()) {
+    if (on.on_response) on.on_response(*this, *response);
     open_due_ = true;
   }
 }

@@ -23,6 +23,9 @@ struct Handlers {
   // A request: accept() it, respond() to it or reject() it, now or later (Limits::handshake_time
   // runs). When empty, upgrades are accepted and other requests answered 426.
   std::function<void(Connection&, const Request&)> on_request;
+  // Client: the answer to our upgrade. One that accepts it comes before on_open, one that refuses
+  // before on_error.
+  std::function<void(Connection&, const Response&)> on_response;
   // The connection is open.
   std::function<void(Connection&)> on_open;
   std::function<void(Connection&, const Message&)> on_message;
@@ -51,7 +54,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
                          private TimerQueue::Entry,
                          private Deferred {
  public:
-  // Who holds connections: a Server.
+  // Who holds connections: a Server, or a Client.
   class Owner {
    public:
     virtual const Handlers& handlers() const noexcept = 0;
@@ -68,6 +71,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
              const Limits& limits);
   ~Connection();
   TransportEvents& events() noexcept { return *this; }
+  // Client: what to say first, before the transport is opened.
+  Error request(const ClientRequest& request) noexcept { return session_.request(request); }
   // Closes with 1001 if it is open; otherwise it is over once its output is written, without
   // waiting for the peer to end the stream.
   void go_away();

@@ -1,5 +1,6 @@
 // All of the core. An adapter's header (timtow/poll.hpp) comes beside it.
 #pragma once
 
+#include "timtow/client.hpp"
 #include "timtow/server.hpp"
 #include "timtow/version.hpp"

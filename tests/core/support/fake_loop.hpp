@@ -186,18 +186,7 @@ class FakeLoop final : public timtow::Loop {
     return peer;
   }
   // The same for tests in which memory runs out: what belongs to the test was there before.
-  void accept(Peer& peer) {
-    peer.events_ = listeners_.front()->events.accepted();
-    if (peer.events_ == nullptr) {
-      peer.closed = timtow::How::abortive;
-    } else if (!fail_to_open && open(peer)) {
-      peer.events_->opened(*peer.stream_);
-    } else {
-      peer.closed = timtow::How::abortive;
-      peer.events_->failed(fail_to_open ? std::exchange(fail_to_open, {})
-                                        : std::make_error_code(std::errc::not_enough_memory));
-    }
-  }
+  void accept(Peer& peer) { hand_over(peer, listeners_.front()->events.accepted()); }
 
   // What resolve() finds, or fails with; while it waits, nothing is told.
   std::vector<timtow::Endpoint> addresses{{.host = "192.0.2.1", .port = 80, .path = {}}};
@@ -225,6 +214,7 @@ class FakeLoop final : public timtow::Loop {
   void settle() {
     if (settling_) return;
     settling_ = true;
+    const std::unique_ptr<bool, void (*)(bool*)> settled{&settling_, [](bool* s) { *s = false; }};
     bool busy = true;
     while (busy) {
       busy = false;
@@ -241,7 +231,6 @@ class FakeLoop final : public timtow::Loop {
         busy = true;
       }
     }
-    settling_ = false;
   }
 
   // Time passes, in one step.
@@ -303,10 +292,8 @@ class FakeLoop final : public timtow::Loop {
     return std::make_unique<Waiting>(*this, connect_waits, [this, &events, result] {
       if (result) return events.connect_failed(result);
       Peer& peer = make_peer();
-      peer.events_ = events.connected();
-      if (peer.events_ == nullptr) return;
-      REQUIRE(open(peer));
-      peer.events_->opened(*peer.stream_);
+      peer.written.reserve(1000);  // here memory may run out; in a write it must not
+      hand_over(peer, events.connected());
     });
   }
 
@@ -380,6 +367,14 @@ class FakeLoop final : public timtow::Loop {
     wakes_.notify_one();
   }
 
+  void hand_over(Peer& peer, timtow::TransportEvents* events) {
+    peer.events_ = events;
+    if (events != nullptr && !fail_to_open && open(peer)) return events->opened(*peer.stream_);
+    peer.closed = timtow::How::abortive;
+    if (events != nullptr)
+      events->failed(fail_to_open ? std::exchange(fail_to_open, {})
+                                  : std::make_error_code(std::errc::not_enough_memory));
+  }
   static bool open(Peer& peer) {
     peer.stream_ = new (std::nothrow) Peer::Stream{peer};
     return peer.stream_ != nullptr;

@@ -1,0 +1,351 @@
+#include "timtow/client.hpp"
+
+#include <algorithm>
+#include <new>
+#include <random>
+#include <utility>
+
+#include "timtow/url.hpp"
+
+namespace timtow {
+namespace {
+
+const Handlers no_handlers;
+
+// RFC 6265 section 4.1.1.
+bool is_cookie_value(std::string_view text) noexcept {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c <= '~' && c != '"' && c != ',' && c != ';' && c != '\\';
+  });
+}
+
+// Whether to ask again would be answered alike.
+bool is_final(const std::error_code& code, int status) noexcept {
+  if (code == errc::bad_response || code == errc::handshake_too_large) return true;
+  const bool may_pass = status == 408 || status == 425 || status == 429;
+  return code == errc::rejected && status >= 300 && status < 500 && !may_pass;
+}
+
+// As good as forever, and far from where the clock ends.
+constexpr Duration longest = std::chrono::hours{24 * 365};
+
+constexpr const char* out_of_memory = "there is no memory for it";
+
+}  // namespace
+
+// What lives as long as the client or one of its connections.
+class Client::Core final : public Connection::Owner,
+                           public ConnectEvents,
+                           public ResolveEvents,
+                           private TimerQueue::Entry,
+                           public std::enable_shared_from_this<Core> {
+ public:
+  Core(Loop& on, ClientOptions options, Handlers handlers, const Limits& limits)
+      : loop_(on),
+        options_(std::move(options)),
+        limits_(limits),
+        theirs_(std::move(handlers)),
+        handlers_(theirs_) {
+    const auto clamp = [](Duration& time) { time = std::clamp(time, Duration{0}, longest); };
+    clamp(options_.connect_time);
+    if (options_.reconnect) {
+      clamp(options_.reconnect->first);
+      clamp(options_.reconnect->most);
+    }
+    handlers_.on_response = [this](Connection& c, const Response& r) { answered(c, r); };
+    handlers_.on_open = [this](Connection& c) { opened(c); };
+    handlers_.on_error = [this](const Error& error) { handshake_failed(error); };
+    handlers_.on_close = [this](Connection& c, const Closed& closed) { lost(c, closed); };
+  }
+
+  const Handlers& handlers() const noexcept override { return muted_ ? no_handlers : handlers_; }
+
+  bool is_active() const noexcept { return step_ != Step::idle; }
+
+  std::shared_ptr<Connection> connection() const noexcept {
+    return current_ != nullptr && current_->is_open() ? current_->keep() : nullptr;
+  }
+
+  Error connect() {
+    const Loop::Batch batch{loop_};
+    if (is_active())
+      return make_error(errc::cancelled, "the client is connecting or connected: close() it first");
+    Url url;
+    if (Error error = Url::parse(options_.url, url)) return error;
+    url_ = std::move(url);
+    std::string cookies;
+    for (const auto& [name, value] : options_.cookies) {
+      if (!is_token(name) || !is_cookie_value(value))
+        return make_error(errc::invalid_header, "the cookie \"%.64s\" cannot be sent as it is",
+                          name.c_str());
+      cookies.append(cookies.empty() ? "" : "; ").append(name).append("=").append(value);
+    }
+    cookies_ = std::move(cookies);
+    host_ = url_.authority();
+    if (Error error = check_client_request(request())) return error;
+    failures_in_a_row_ = 0;
+    wait(Duration{0});
+    return {};
+  }
+
+  void close(CloseCode code, std::string_view reason) {
+    const Loop::Batch batch{loop_};
+    if (step_ == Step::closing) return;
+    Connection* const connection = current_;
+    if (step_ == Step::open) {
+      step_ = Step::closing;
+      connection->close(code, reason);
+      return;
+    }
+    rest();
+    if (connection != nullptr) connection->abort();
+  }
+
+  // Cuts all that is left, and says nothing any more.
+  void abandon() noexcept {
+    const Loop::Batch batch{loop_};
+    muted_ = true;  // and the handlers stay: we may be inside one of them
+    rest();
+    for (const auto& connection : connections_) connection->abort();
+  }
+
+  void release(Connection& connection) noexcept override {
+    const auto self = shared_from_this();  // the last connection may hold the last reference
+    if (&connection == current_) rest();   // the application has cut it before it opened
+    std::erase_if(connections_, [&](const auto& each) { return each.get() == &connection; });
+  }
+
+  // ResolveEvents
+  void resolved(std::vector<Endpoint> addresses, const Error& error) noexcept override {
+    const auto self = shared_from_this();
+    const Loop::Batch batch{loop_};
+    pending_.reset();
+    if (error) return attempt_failed(error.code, error.text.c_str());
+    start_connecting(std::move(addresses));
+  }
+
+  // ConnectEvents
+  TransportEvents* connected() noexcept override {
+    const auto self = shared_from_this();
+    const Loop::Batch batch{loop_};
+    pending_.reset();
+    call_never();
+    try {
+      auto connection =
+          std::make_shared<Connection>(++last_id_, loop_, self, Role::client, limits_);
+      if (const Error error = connection->request(request())) {
+        attempt_failed(error.code, error.text.c_str());
+        return nullptr;
+      }
+      connections_.push_back(connection);
+      step_ = Step::opening;
+      current_ = connection.get();
+      return &connection->events();
+    } catch (const std::bad_alloc&) {
+      attempt_failed(errc::no_memory, out_of_memory);
+      return nullptr;
+    }
+  }
+  void connect_failed(std::error_code cause) noexcept override {
+    const auto self = shared_from_this();
+    const Loop::Batch batch{loop_};
+    pending_.reset();
+    address_failed(cause);
+  }
+
+ private:
+  enum class Step {
+    idle,
+    waiting,  // for the time of the next attempt
+    resolving,
+    connecting,  // to addresses_[next_address_ - 1]
+    opening,     // current_, by its handshake
+    open,
+    closing  // for good
+  };
+
+  // -- An attempt, step by step -------------------------------------------------------------------
+
+  void wait(Duration time) {
+    call_in(time);
+    step_ = Step::waiting;
+  }
+
+  void call_in(Duration time) { loop_.timers().set(*this, loop_.now() + time); }
+  void call_never() noexcept { loop_.timers().set(*this, never); }
+
+  void due(TimePoint) noexcept override {
+    const auto self = shared_from_this();
+    if (step_ == Step::waiting) return start();
+    pending_.reset();
+    if (step_ == Step::resolving)
+      return attempt_failed(errc::connect_timeout, "its name was not found in time");
+    address_failed(errc::connect_timeout);
+  }
+
+  void start() noexcept {
+    deadline_ = loop_.now() + options_.connect_time;
+    try {
+      const Endpoint name =
+          options_.endpoint.value_or(Endpoint{.host = url_.host, .port = url_.port, .path = {}});
+      if (name.is_unix()) return start_connecting({name});
+      step_ = Step::resolving;
+      call_in(options_.connect_time);
+      pending_ = loop_.resolve(name, *this);
+    } catch (const std::bad_alloc&) {
+      attempt_failed(errc::no_memory, out_of_memory);
+    }
+  }
+
+  void start_connecting(std::vector<Endpoint> addresses) noexcept {
+    addresses_ = std::move(addresses);
+    next_address_ = 0;
+    failures_.clear();
+    step_ = Step::connecting;
+    connect_to_next();
+  }
+
+  void connect_to_next() noexcept {
+    const auto left = static_cast<Duration::rep>(addresses_.size() - next_address_);
+    if (left == 0) return attempt_failed(last_failure_, failures_.c_str());
+    const Endpoint& address = addresses_[next_address_++];
+    std::error_code error;
+    try {
+      call_in((deadline_ - loop_.now()) / left);
+      pending_ = loop_.connect(address, *this, error);
+    } catch (const std::bad_alloc&) {
+      error = errc::no_memory;
+    }
+    if (error) address_failed(error);
+  }
+
+  void address_failed(std::error_code cause) noexcept {
+    last_failure_ = cause;
+    try {
+      failures_ += (failures_.empty() ? "" : ", ") + to_string(addresses_[next_address_ - 1]) +
+                   ": " + cause.message();
+    } catch (const std::bad_alloc&) {  // the sentence is shorter
+    }
+    connect_to_next();
+  }
+
+  // Before there was a connection.
+  void attempt_failed(std::error_code code, const char* cause) noexcept {
+    failed(true, make_error(code, "cannot connect to %.100s: %s", options_.url.c_str(), cause));
+  }
+
+  // -- What the connection tells ------------------------------------------------------------------
+
+  void answered(Connection& connection, const Response& response) {
+    status_ = response.status;
+    if (theirs_.on_response) theirs_.on_response(connection, response);
+  }
+
+  void opened(Connection& connection) {
+    step_ = Step::open;
+    failures_in_a_row_ = 0;
+    if (theirs_.on_open) theirs_.on_open(connection);
+  }
+
+  void handshake_failed(const Error& error) {
+    // That is our own doing: of close(), which says nothing, or the application's own.
+    if (error.code == errc::cancelled) return;
+    failed(!is_final(error.code, status_),
+           make_error(error.code, "the opening handshake with %.100s failed: %s",
+                      options_.url.c_str(), error.text.c_str()));
+  }
+
+  void lost(Connection& connection, const Closed& closed) {
+    if (&connection == current_) settle(step_ != Step::closing);
+    if (theirs_.on_close) theirs_.on_close(connection, closed);
+  }
+
+  // -- What comes next ----------------------------------------------------------------------------
+
+  void failed(bool may_try_again, const Error& error) noexcept {
+    settle(may_try_again);
+    if (theirs_.on_error && !muted_) theirs_.on_error(error);
+  }
+
+  // The next attempt, or none. Before the application is told, which may close() or connect() then.
+  void settle(bool may_try_again) noexcept {
+    rest();
+    if (!may_try_again || !options_.reconnect) return;
+    try {
+      wait(next_wait());
+    } catch (const std::bad_alloc&) {  // without memory for a timer there is no next attempt
+    }
+  }
+
+  void rest() noexcept {
+    step_ = Step::idle;
+    status_ = 0;
+    current_ = nullptr;
+    pending_.reset();
+    call_never();
+  }
+
+  Duration next_wait() {
+    const auto& [first, most] = *options_.reconnect;
+    Duration whole = std::min(first, most);
+    for (unsigned i = 0; i < failures_in_a_row_ && whole < most; ++i)
+      whole = std::min(2 * whole, most);
+    ++failures_in_a_row_;
+    return Duration{std::uniform_int_distribution{whole.count() / 2, whole.count()}(random_)};
+  }
+
+  ClientRequest request() const {
+    ClientRequest request{.host = host_, .target = url_.target, .subprotocols = {}, .headers = {}};
+    for (const auto& each : options_.subprotocols) request.subprotocols.push_back(each);
+    for (const auto& [name, value] : options_.headers) request.headers.push_back({name, value});
+    if (!cookies_.empty()) request.headers.push_back({"Cookie", cookies_});
+    return request;
+  }
+
+  Loop& loop_;
+  ClientOptions options_;
+  Limits limits_;
+  Handlers theirs_;
+  Handlers handlers_;  // theirs, with ours before them
+  bool muted_ = false;
+
+  Url url_;
+  std::string host_;
+  std::string cookies_;
+
+  Step step_ = Step::idle;
+  TimePoint deadline_;  // of looking up and connecting
+  std::unique_ptr<Pending> pending_;
+  std::vector<Endpoint> addresses_;
+  std::size_t next_address_ = 0;
+  std::string failures_;  // of each address that was tried
+  std::error_code last_failure_;
+
+  Connection* current_ = nullptr;                         // one of these
+  std::vector<std::shared_ptr<Connection>> connections_;  // which are not over yet
+  std::uint64_t last_id_ = 0;
+  int status_ = 0;  // that answered the upgrade
+
+  unsigned failures_in_a_row_ = 0;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+Client::Client(Loop& loop, ClientOptions options, Handlers handlers, const Limits& limits)
+    : core_(std::make_shared<Core>(loop, std::move(options), std::move(handlers), limits)) {}
+
+Client::~Client() { core_->abandon(); }
+
+Error Client::connect() { return core_->connect(); }
+
+void Client::close(CloseCode code, std::string_view reason) { core_->close(code, reason); }
+
+bool Client::is_active() const noexcept { return core_->is_active(); }
+
+std::shared_ptr<Connection> Client::connection() const noexcept { return core_->connection(); }
+
+errc Client::send(const Message& message) {
+  const auto connection = core_->connection();
+  return connection ? connection->send(message) : errc::not_open;
+}
+
+}  // namespace timtow

@@ -1,0 +1,525 @@
+// The Client, on a loop in memory.
+#include "timtow/client.hpp"
+
+#include <doctest/doctest.h>
+
+#include "support/allocation.hpp"
+#include "support/fake_loop.hpp"
+#include "timtow/digest.hpp"
+
+namespace {
+
+using namespace timtow;
+using namespace std::chrono_literals;
+using test::Lines;
+using test::Peer;
+namespace opcode = test::opcode;
+
+const std::error_code refused = std::make_error_code(std::errc::connection_refused);
+const std::error_code unreachable = std::make_error_code(std::errc::network_unreachable);
+
+Endpoint address(std::string host) { return {.host = std::move(host), .port = 80, .path = {}}; }
+
+// A client on a FakeLoop, and the log of what its handlers were told. The peers are servers.
+struct World {
+  test::FakeLoop loop;
+  Lines log;
+  ClientOptions options{.url = "ws://example.org/chat"};
+  Handlers handlers;
+  Limits limits;
+  std::optional<Client> client;
+
+  World() {
+    limits.ping_interval = Duration{0};
+    limits.idle_time = Duration{0};
+    handlers.on_response = [this](Connection&, const Response& response) {
+      log.push_back("response " + std::to_string(response.status));
+    };
+    handlers.on_open = [this](Connection&) { log.push_back("open"); };
+    handlers.on_message = [this](Connection&, const Message& m) {
+      log.push_back(test::describe(Event{m}));
+    };
+    handlers.on_close = [this](Connection&, const Closed& closed) {
+      log.push_back("closed " + std::to_string(closed.code) +
+                    (closed.error == nullptr ? "" : ' ' + test::name_of(closed.error->code)) +
+                    (client && client->is_active() ? ", again" : ""));
+    };
+    handlers.on_error = [this](const Error& error) {
+      log.push_back(error.text + (client && client->is_active() ? ", again" : ""));
+    };
+  }
+  ~World() { client.reset(), loop.settle(); }
+
+  Client& make() { return client.emplace(loop, options, handlers, limits); }
+  // The first attempt, as far as it comes.
+  World& connect() {
+    CHECK_FALSE(make().connect());
+    loop.settle();
+    return *this;
+  }
+  Peer& server() { return *loop.peers.back(); }
+  // The request that came, and its key.
+  std::string request() { return std::exchange(server().written, {}); }
+  static std::string key_of(const std::string& request) {
+    const std::string name = "Sec-WebSocket-Key: ";
+    const auto at = request.find(name);
+    REQUIRE(at != std::string::npos);
+    return request.substr(at + name.size(), 24);
+  }
+  // Answers the request, and returns it.
+  std::string accept(const std::string& headers = {}) {
+    std::string came = request();
+    server().sends(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Accept: " +
+        accept_for(key_of(came)) + "\r\n" + headers + "\r\n");
+    return came;
+  }
+  Lines heard() { return std::exchange(log, {}); }
+};
+
+}  // namespace
+
+TEST_CASE("client: looks up, connects, asks, and is open") {
+  World world;
+  world.options = {.url = "ws://example.org:81/chat?x=1",
+                   .subprotocols = {"chat", "other"},
+                   .headers = {{"Origin", "http://example.org"}},
+                   .cookies = {{"a", "1"}, {"b", "2"}}};
+  Client& client = world.make();
+  CHECK_FALSE(client.is_active());
+  CHECK(client.send("early") == errc::not_open);
+  CHECK_FALSE(client.connect());
+  CHECK(client.is_active());
+  world.loop.settle();
+  REQUIRE(world.loop.resolved.size() == 1);
+  CHECK(world.loop.resolved[0].host == "example.org");
+  CHECK(world.loop.resolved[0].port == 81);
+  REQUIRE(world.loop.connects_to.size() == 1);
+  CHECK(world.loop.connects_to[0].host == "192.0.2.1");
+  CHECK(client.connection() == nullptr);
+  CHECK(client.send("early") == errc::not_open);
+
+  const std::string request = world.accept("Sec-WebSocket-Protocol: other\r\n");
+  CHECK(request ==
+        "GET /chat?x=1 HTTP/1.1\r\nHost: example.org:81\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: " +
+            World::key_of(request) +
+            "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat, other\r\n"
+            "Origin: http://example.org\r\nCookie: a=1; b=2\r\n\r\n");
+  CHECK(world.heard() == Lines{"response 101", "open"});
+  REQUIRE(client.connection() != nullptr);
+  CHECK(client.connection()->subprotocol() == "other");
+  CHECK(client.send("hello") == errc::ok);
+  world.loop.settle();
+  std::string_view wire = world.server().written;
+  const auto frame = test::decode(wire);
+  REQUIRE(frame);
+  CHECK(frame->key);
+  CHECK(frame->payload == "hello");
+  world.server().sends(test::server_frame(opcode::text, "hi"));
+  CHECK(world.heard() == Lines{"message text 2 \"hi\""});
+}
+
+TEST_CASE("client: bytes glued to the response are messages") {
+  World world;
+  world.connect();
+  const std::string came = world.request();
+  world.server().sends(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+      "Connection: Upgrade\r\nSec-WebSocket-Accept: " +
+      accept_for(World::key_of(came)) + "\r\n\r\n" + test::server_frame(opcode::text, "early"));
+  CHECK(world.heard() == Lines{"response 101", "open", "message text 5 \"early\""});
+}
+
+TEST_CASE("client: options that cannot be sent are an error of connect(), and nothing happens") {
+  const auto connect = [](ClientOptions options) {
+    World world;
+    world.options = std::move(options);
+    const Error error = world.make().connect();
+    CHECK_FALSE(world.client->is_active());
+    world.loop.settle();
+    CHECK(world.loop.resolved.empty());
+    CHECK(world.log.empty());
+    return error;
+  };
+  CHECK(connect({.url = "http://a/"}).code == errc::bad_address);
+  CHECK(connect({.url = "ws://a/", .subprotocols = {"a", "a"}}).code == errc::invalid_header);
+  CHECK(connect({.url = "ws://a/", .headers = {{"X", "a\r\nb"}}}).code == errc::invalid_header);
+  CHECK(connect({.url = "ws://a/", .headers = {{"Host", "b"}}}).code == errc::invalid_header);
+  for (const char* value : {"a;b", "a b", "a,b", "\"a\"", "a\r\n", "\\", "\xC3\xA4"})
+    CHECK(connect({.url = "ws://a/", .cookies = {{"name", value}}}).code == errc::invalid_header);
+  CHECK(connect({.url = "ws://a/", .cookies = {{"na me", ""}}}).text ==
+        "the cookie \"na me\" cannot be sent as it is");
+}
+
+TEST_CASE("client: connect() while it is active is refused, and changes nothing") {
+  World world;
+  world.connect();
+  CHECK(world.client->connect().code == errc::cancelled);
+  world.accept();
+  CHECK(world.client->connect().code == errc::cancelled);
+  CHECK(world.heard() == Lines{"response 101", "open"});
+}
+
+TEST_CASE("client: each address is tried in turn") {
+  World world;
+  world.loop.addresses = {address("192.0.2.1"), address("::1"), address("192.0.2.3")};
+  world.loop.connect_errors = {refused, unreachable};
+  world.connect();
+  REQUIRE(world.loop.connects_to.size() == 3);
+  CHECK(world.loop.connects_to[1].host == "::1");
+  CHECK(world.loop.connects_to[2].host == "192.0.2.3");
+  world.accept();
+  CHECK(world.heard() == Lines{"response 101", "open"});
+}
+
+TEST_CASE("client: when no address answers, the error says so of each") {
+  World world;
+  world.loop.addresses = {address("192.0.2.1"), address("::1")};
+  world.loop.connect_errors = {unreachable, refused};
+  std::error_code code;
+  world.handlers.on_error = [&](const Error& error) {
+    code = error.code;
+    world.log.push_back(error.text);
+    CHECK_FALSE(world.client->is_active());
+  };
+  world.connect();
+  CHECK(code == refused);
+  CHECK(world.heard() == Lines{"cannot connect to ws://example.org/chat: 192.0.2.1:80: Network is "
+                               "unreachable, [::1]:80: Connection refused"});
+}
+
+TEST_CASE("client: an address that cannot even be tried is one that failed") {
+  World world;
+  world.loop.addresses = {address("192.0.2.1"), address("192.0.2.2")};
+  world.loop.fail_next = unreachable;
+  world.connect();
+  CHECK(world.loop.connects_to.size() == 2);
+  world.accept();
+  CHECK(world.heard() == Lines{"response 101", "open"});
+}
+
+TEST_CASE("client: a name that is not found") {
+  World world;
+  world.loop.resolve_error =
+      make_error(errc::host_not_found, "looking up \"example.org\" failed: x");
+  world.connect();
+  CHECK(world.heard() ==
+        Lines{"cannot connect to ws://example.org/chat: looking up \"example.org\" failed: x"});
+}
+
+TEST_CASE("client: the connect time bounds the lookup, and is shared by the addresses") {
+  World world;
+  world.options.connect_time = 9s;
+  world.loop.resolve_waits = true;
+  world.connect();
+  world.loop.passes(8999ms);
+  CHECK(world.log.empty());
+  world.loop.passes(1ms);
+  CHECK(world.heard() ==
+        Lines{"cannot connect to ws://example.org/chat: its name was not found in time"});
+  CHECK(world.loop.pending() == 0);
+
+  world.loop.resolve_waits = false;
+  world.loop.connect_waits = true;
+  world.loop.addresses = {address("192.0.2.1"), address("192.0.2.2"), address("192.0.2.3")};
+  CHECK_FALSE(world.client->connect());
+  world.loop.settle();
+  CHECK(world.loop.connects_to.size() == 1);
+  world.loop.passes(2999ms);
+  CHECK(world.loop.connects_to.size() == 1);
+  world.loop.passes(1ms);
+  CHECK(world.loop.connects_to.size() == 2);
+  CHECK(world.loop.pending() == 1);
+  world.loop.passes(3s);
+  CHECK(world.loop.connects_to.size() == 3);
+  world.loop.passes(2999ms);
+  CHECK(world.log.empty());
+  world.loop.passes(1ms);
+  CHECK(world.heard() ==
+        Lines{"cannot connect to ws://example.org/chat: 192.0.2.1:80: connecting took too long, "
+              "192.0.2.2:80: connecting took too long, 192.0.2.3:80: connecting took too long"});
+  CHECK(world.loop.pending() == 0);
+}
+
+TEST_CASE("client: another endpoint than the URL's, and a Unix socket without a lookup") {
+  World world;
+  world.options.endpoint = address("localhost");
+  world.connect();
+  REQUIRE(world.loop.resolved.size() == 1);
+  CHECK(world.loop.resolved[0].host == "localhost");
+  CHECK(world.accept().find("Host: example.org\r\n") != std::string::npos);
+
+  World local;
+  local.options.endpoint = Endpoint{.host = {}, .port = 0, .path = "/run/x.sock"};
+  local.connect();
+  CHECK(local.loop.resolved.empty());
+  REQUIRE(local.loop.connects_to.size() == 1);
+  CHECK(local.loop.connects_to[0].path == "/run/x.sock");
+  local.accept();
+  CHECK(local.heard() == Lines{"response 101", "open"});
+}
+
+TEST_CASE("client: a handshake that fails says how") {
+  const auto answer = [](const std::string& bytes) {
+    World world;
+    world.connect();
+    world.request();
+    world.server().sends(bytes);
+    CHECK_FALSE(world.client->is_active());
+    CHECK(world.server().closed);
+    return world.heard();
+  };
+  CHECK(answer("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") ==
+        Lines{"response 403",
+              "the opening handshake with ws://example.org/chat failed: the server answered 403 "
+              "Forbidden; an upgrade is answered 101"});
+  CHECK(answer("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Accept: x\r\n\r\n") ==
+        Lines{"response 101",
+              "the opening handshake with ws://example.org/chat failed: Sec-WebSocket-Accept does "
+              "not answer our key: is this a WebSocket server?"});
+  const Lines garbage = answer("SSH-2.0-OpenSSH_9\r\n\r\n");
+  REQUIRE(garbage.size() == 1);
+  CHECK(garbage[0].starts_with("the opening handshake with ws://example.org/chat failed: "));
+
+  World world;
+  world.connect();
+  world.server().ends();
+  REQUIRE(world.log.size() == 1);
+  CHECK(world.log[0].starts_with("the opening handshake with ws://example.org/chat failed: "));
+  World broken;
+  broken.connect();
+  broken.server().breaks();
+  REQUIRE(broken.log.size() == 1);
+  CHECK_FALSE(broken.client->is_active());
+  World slow;
+  slow.connect();
+  slow.loop.passes(slow.limits.handshake_time);
+  REQUIRE(slow.log.size() == 1);
+  CHECK_FALSE(slow.client->is_active());
+}
+
+TEST_CASE("client: close() of an open connection is the closing handshake, and the end") {
+  World world;
+  world.options.reconnect.emplace();
+  world.connect().accept();
+  world.client->close(close_code::going_away, "bye");
+  world.client->close();  // has no effect: it is closing
+  CHECK(world.client->is_active());
+  world.loop.settle();
+  std::string_view wire = world.server().written;
+  CHECK(test::decode(wire)->payload == test::close_payload(1001, "bye"));
+  CHECK(wire.empty());
+  world.server().sends(test::server_frame(opcode::close, test::close_payload(1001)));
+  world.server().ends();
+  CHECK(world.heard() == Lines{"response 101", "open", "closed 1001"});
+  CHECK_FALSE(world.client->is_active());
+  CHECK(world.server().closed == How::graceful);
+  world.loop.passes(1h);
+  CHECK(world.loop.connects_to.size() == 1);
+}
+
+TEST_CASE("client: close() gives up what is not open, at every step, without a word") {
+  for (int step = 0; step < 5; ++step) {
+    CAPTURE(step);
+    World world;
+    world.options.reconnect.emplace();
+    world.loop.resolve_waits = step == 1;
+    world.loop.connect_waits = step == 2;
+    if (step == 4) world.loop.connect_errors = {refused};
+    CHECK_FALSE(world.make().connect());
+    if (step > 0) world.loop.settle();
+    CHECK(world.loop.pending() == (step == 1 || step == 2 ? 1 : 0));
+    CHECK(world.loop.peers.size() == (step == 3 ? 1 : 0));
+    CHECK(world.client->is_active());
+    world.heard();
+    world.client->close();
+    CHECK_FALSE(world.client->is_active());
+    CHECK(world.loop.pending() == 0);
+    world.loop.passes(1h);
+    CHECK(world.log.empty());
+    if (step == 3) CHECK(world.server().closed == How::abortive);
+
+    // And it can be used again.
+    world.loop.resolve_waits = world.loop.connect_waits = false;
+    CHECK_FALSE(world.client->connect());
+    world.loop.settle();
+    world.accept();
+    CHECK(world.heard() == Lines{"response 101", "open"});
+  }
+}
+
+TEST_CASE("client: destroyed at every step, it is gone without a word") {
+  for (int step = 0; step < 6; ++step) {
+    CAPTURE(step);
+    World world;
+    world.options.reconnect.emplace();
+    world.loop.resolve_waits = step == 1;
+    world.loop.connect_waits = step == 2;
+    if (step == 4) world.loop.connect_errors = {refused};
+    CHECK_FALSE(world.make().connect());
+    if (step > 0) world.loop.settle();
+    if (step == 5) world.accept();
+    world.heard();
+    world.client.reset();
+    CHECK(world.loop.pending() == 0);
+    world.loop.passes(1h);
+    CHECK(world.log.empty());
+    if (step == 3 || step == 5) CHECK(world.server().closed == How::abortive);
+  }
+}
+
+TEST_CASE("client: destroyed inside each of its handlers") {
+  for (int which = 0; which < 5; ++which) {
+    CAPTURE(which);
+    World world;
+    int calls = 0;
+    const auto destroy = [&] { ++calls, world.client.reset(); };
+    if (which == 0) world.handlers.on_response = [&](Connection&, const Response&) { destroy(); };
+    if (which == 1) world.handlers.on_open = [&](Connection&) { destroy(); };
+    if (which == 2) world.handlers.on_message = [&](Connection&, const Message&) { destroy(); };
+    if (which == 3) world.handlers.on_close = [&](Connection&, const Closed&) { destroy(); };
+    if (which == 4) {
+      world.handlers.on_error = [&](const Error&) { destroy(); };
+      world.loop.connect_errors = {refused};
+    }
+    world.options.reconnect.emplace();
+    world.connect();
+    if (which != 4) world.accept();
+    if (which == 2) world.server().sends(test::server_frame(opcode::text, "x"));
+    if (which == 3) world.server().breaks();
+    world.loop.passes(1h);
+    CHECK(calls == 1);
+    CHECK_FALSE(world.client);
+  }
+}
+
+TEST_CASE("client: without reconnect an end is the end, and connect() inside on_close works") {
+  World world;
+  world.handlers.on_close = [&](Connection&, const Closed&) {
+    CHECK_FALSE(world.client->is_active());
+    CHECK(world.client->connection() == nullptr);
+    if (world.loop.peers.size() == 1) CHECK_FALSE(world.client->connect());
+  };
+  world.connect().accept();
+  world.server().breaks();
+  CHECK(world.loop.peers.size() == 2);
+  world.accept();
+  world.server().breaks();
+  CHECK_FALSE(world.client->is_active());
+  world.loop.passes(1h);
+  CHECK(world.loop.peers.size() == 2);
+}
+
+TEST_CASE("client: reconnecting waits longer each time, up to the most, and looks up afresh") {
+  World world;
+  world.options.reconnect = Reconnect{.first = 1s, .most = 5s};
+  world.loop.connect_errors.assign(8, refused);
+  world.connect();
+  CHECK(world.heard() == Lines{"cannot connect to ws://example.org/chat: 192.0.2.1:80: Connection "
+                               "refused, again"});
+  bool varied = false;
+  Duration before{};
+  for (const Duration whole : {1s, 2s, 4s, 5s, 5s, 5s, 5s}) {
+    CAPTURE(whole.count());
+    const std::size_t attempts = world.loop.connects_to.size();
+    const TimePoint failed = world.loop.time();
+    // To the very time it chose.
+    const Duration waited = world.loop.alarm_at - failed;
+    CHECK(waited >= whole / 2);
+    CHECK(waited <= whole);
+    if (whole == 5s && before != Duration{}) varied = varied || waited != before;
+    if (whole == 5s) before = waited;
+    world.loop.passes(waited - 1ns);
+    CHECK(world.loop.connects_to.size() == attempts);
+    world.loop.passes(1ns);
+    CHECK(world.loop.connects_to.size() == attempts + 1);
+  }
+  CHECK(varied);
+  CHECK(world.loop.resolved.size() == world.loop.connects_to.size());
+
+  // Open once, the count starts anew.
+  world.loop.passes(5s);
+  world.heard();
+  world.accept();
+  world.server().breaks();
+  CHECK(world.heard() ==
+        Lines{"response 101", "open", "closed 1006 Connection reset by peer, again"});
+  CHECK(world.loop.alarm_at - world.loop.time() <= 1s);
+  world.loop.passes(1s);
+  world.accept();
+  CHECK(world.heard() == Lines{"response 101", "open"});
+  CHECK(world.client->send("back") == errc::ok);
+}
+
+TEST_CASE("client: times without end, and less than none, are taken for what they mean") {
+  World world;
+  world.loop.connect_waits = true;
+  world.options.connect_time = Duration::max();
+  world.options.reconnect = Reconnect{.first = Duration::max(), .most = Duration::max()};
+  world.connect();
+  world.loop.passes(24h * 364);
+  CHECK(world.log.empty());
+  world.loop.passes(24h);
+  CHECK(world.log.size() == 1);
+  world.client->close();
+  world.options.connect_time = -1s;
+  world.options.reconnect = Reconnect{.first = -1s, .most = -1s};
+  world.handlers.on_error = [&](const Error&) {
+    if (world.loop.connects_to.size() == 5) world.client->close();
+  };
+  world.make();
+  CHECK_FALSE(world.client->connect());
+  world.loop.settle();
+  CHECK(world.loop.connects_to.size() == 5);
+}
+
+TEST_CASE("client: an answer that would be the same again is final") {
+  const auto tries_again = [](const std::string& answer) {
+    World world;
+    world.options.reconnect.emplace();
+    world.connect();
+    world.server().sends(answer);
+    const bool active = world.client->is_active();
+    world.loop.passes(1h);
+    CHECK(world.loop.connects_to.size() == (active ? 2 : 1));
+    return active;
+  };
+  const auto status = [](int number) {
+    return "HTTP/1.1 " + std::to_string(number) + " x\r\n\r\n";
+  };
+  for (const int each : {300, 301, 400, 401, 403, 404, 426, 431, 451, 499})
+    CHECK_MESSAGE(!tries_again(status(each)), each);
+  for (const int each : {200, 408, 425, 429, 500, 502, 503, 599})
+    CHECK_MESSAGE(tries_again(status(each)), each);
+  CHECK_FALSE(tries_again("HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n"));
+  CHECK_FALSE(tries_again("220 mail.example.org ESMTP\r\n\r\n"));
+}
+
+TEST_CASE("client: memory that runs out is an error, or there was none") {
+  std::size_t n = 1;
+  for (bool failed = true; failed; ++n) {
+    CAPTURE(n);
+    REQUIRE(n < 500);
+    World world;
+    bool ended = false;
+    world.handlers.on_response = {};
+    world.handlers.on_open = [&](Connection&) { ended = true; };
+    world.handlers.on_error = [&](const Error&) { ended = true; };
+    CHECK_FALSE(world.make().connect());
+    world.loop.peers.reserve(8);
+    failed = test::Allocation::fail_in(n, [&] {
+      try {
+        world.loop.settle();
+      } catch (const std::bad_alloc&) {  // of the loop of the tests
+      }
+    });
+    world.loop.settle();
+    if (!ended && !world.loop.peers.empty() && !world.server().written.empty()) world.accept();
+    if (!ended) world.loop.passes(world.options.connect_time);
+    CHECK(ended);
+  }
+  CHECK(n > 5);
+}

@@ -1,7 +1,8 @@
 // The echo server: one source for every loop. Open its address in a browser to talk to it.
 #include <cstdio>
+#include <string>
 
-#include "command_line.hpp"
+#include "arguments.hpp"
 #include "echo_page.hpp"
 #include "report.hpp"
 #include "stop_signals.hpp"
@@ -9,6 +10,15 @@
 #include "timtow/timtow.hpp"
 
 namespace {
+
+constexpr char help[] =
+    "a WebSocket server that sends back what it gets.\n\n"
+    "  --host HOST          address or name to listen on (127.0.0.1)\n"
+    "  --port PORT          0 for any free one (9001)\n"
+    "  --max-message BYTES  the largest message taken (16777216)\n"
+    "  --quiet              do not report connections\n"
+    "  --help               print this\n"
+    "  --version            print the version\n";
 
 // Any path is a WebSocket, in the first subprotocol offered; / is also the page.
 void answer(timtow::Connection& peer, const timtow::Request& request) {
@@ -24,7 +34,22 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options = example::read_options(argc, argv, this_loop::name);
+  timtow::Endpoint endpoint{.host = "127.0.0.1", .port = 9001, .path = {}};
+  timtow::Limits limits;
+  bool quiet = false;
+  example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
+  while (arguments.next()) {
+    if (arguments.option() == "--host")
+      endpoint.host = arguments.value();
+    else if (arguments.option() == "--port")
+      arguments.number(endpoint.port);
+    else if (arguments.option() == "--max-message")
+      arguments.number(limits.message_bytes);
+    else if (arguments.option() == "--quiet")
+      quiet = true;
+    else
+      arguments.unknown();
+  }
 
   this_loop::Loop loop;
   timtow::Handlers handlers;
@@ -32,10 +57,9 @@ int main(int argc, char** argv) {
   handlers.on_message = [](timtow::Connection& peer, const timtow::Message& message) {
     peer.send(message);
   };
-  if (!options.quiet) example::report(handlers);
-  timtow::Server server{loop, handlers, options.limits};
-  if (const auto error = server.listen({.host = options.host, .port = options.port, .path = {}}))
-    example::refuse(this_loop::name, error.text);
+  if (!quiet) example::report(handlers);
+  timtow::Server server{loop, handlers, limits};
+  if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
 
   const example::StopSignals stop{
       loop, [&] { server.shutdown(std::chrono::seconds{3}, [&] { loop.stop(); }); }};

@@ -1,0 +1,160 @@
+// The client: lines of standard input go to the server, its messages to standard output. One source
+// for every loop.
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "arguments.hpp"
+#include "standard_input.hpp"
+#include "this_loop.hpp"
+#include "timtow/timtow.hpp"
+
+namespace {
+
+constexpr char help[] =
+    "sends lines to a WebSocket server, and prints what it answers.\n\n"
+    "  URL                  ws://host:port/path\n"
+    "  --subprotocol NAME   offer it; may be given again\n"
+    "  --header NAME:VALUE  send it with the request; may be given again\n"
+    "  --cookie NAME=VALUE  the same for a cookie\n"
+    "  --connect ADDRESS    host:port or unix:/path to connect to, if not the URL's\n"
+    "  --timeout SECONDS    for looking up the name and connecting (10)\n"
+    "  --linger SECONDS     how long the server must have been silent before its connection is\n"
+    "                       closed behind the end of the input (1)\n"
+    "  --reconnect          go on when the connection is lost\n"
+    "  --help               print this\n"
+    "  --version            print the version\n";
+
+struct Options {
+  timtow::ClientOptions client;
+  timtow::Duration linger = std::chrono::seconds{1};
+};
+
+Options read_options(example::Arguments& arguments) {
+  Options all;
+  timtow::ClientOptions& options = all.client;
+  const auto pair = [&](char separator) {
+    const std::string text{arguments.value()};
+    const auto at = text.find(separator);
+    if (at == std::string::npos)
+      arguments.refuse('"' + text + "\" has no \"" + separator + "\"; --help lists the options");
+    const auto value = text.find_first_not_of(' ', at + 1);
+    return std::pair{text.substr(0, at),
+                     value == std::string::npos ? std::string{} : text.substr(value)};
+  };
+  const auto seconds = [&] {
+    unsigned number = 0;
+    arguments.number(number);
+    return std::chrono::seconds{number};
+  };
+  while (arguments.next()) {
+    if (arguments.option() == "--subprotocol") {
+      options.subprotocols.emplace_back(arguments.value());
+    } else if (arguments.option() == "--header") {
+      options.headers.push_back(pair(':'));
+    } else if (arguments.option() == "--cookie") {
+      options.cookies.push_back(pair('='));
+    } else if (arguments.option() == "--connect") {
+      const auto error = timtow::Endpoint::parse(arguments.value(), options.endpoint.emplace());
+      if (error) arguments.refuse(error.text);
+    } else if (arguments.option() == "--timeout") {
+      options.connect_time = seconds();
+    } else if (arguments.option() == "--linger") {
+      all.linger = seconds();
+    } else if (arguments.option() == "--reconnect") {
+      options.reconnect.emplace();
+    } else if (arguments.option().starts_with('-') || !options.url.empty()) {
+      arguments.unknown();
+    } else {
+      options.url = arguments.option();
+    }
+  }
+  if (options.url.empty()) arguments.refuse("which server? --help tells how to say it");
+  return all;
+}
+
+// Standard input, the client, and standard output.
+class Cat {
+ public:
+  explicit Cat(Options options)
+      : client_(loop_, std::move(options.client), handlers()), linger_(options.linger) {}
+
+  // Until the connection is over; the exit status.
+  int run(const example::Arguments& arguments) {
+    if (const auto error = client_.connect()) arguments.refuse(error.text);
+    loop_.run();
+    return status_;
+  }
+
+ private:
+  timtow::Handlers handlers() {
+    timtow::Handlers handlers;
+    handlers.on_open = [this](timtow::Connection&) { send_lines(); };
+    handlers.on_drain = [this](timtow::Connection&) { send_lines(); };
+    handlers.on_message = [this](timtow::Connection&, const timtow::Message& message) {
+      if (silence_.is_running()) silence_.start(linger_);
+      std::fwrite(message.payload.data(), 1, message.payload.size(), stdout);
+      if (message.is_text()) std::putchar('\n');
+      std::fflush(stdout);
+    };
+    handlers.on_error = [this](const timtow::Error& error) { complain(error.text); };
+    handlers.on_close = [this](timtow::Connection&, const timtow::Closed& closed) {
+      if (closed.error != nullptr)
+        complain(closed.error->text);
+      else if (closed.code > timtow::close_code::going_away &&
+               closed.code != timtow::close_code::none_received)
+        complain("the server closed with " + std::to_string(closed.code) + ' ' +
+                 std::string{closed.reason});
+      else if (!client_.is_active())
+        loop_.stop();
+    };
+    return handlers;
+  }
+
+  // What has come from standard input, as fast as the server takes it.
+  void send_lines() {
+    const auto connection = client_.connection();
+    for (; connection && sent_ < lines_.size() && !connection->is_congested(); ++sent_)
+      if (connection->send(lines_[sent_]) != timtow::errc::ok) complain("a line is too long");
+    if (!connection || sent_ < lines_.size()) return;
+    lines_.clear();
+    sent_ = 0;
+    input_ended_ ? silence_.start(linger_) : input_.more();
+  }
+
+  void take(example::StandardInput::Lines lines) {
+    input_ended_ = lines.empty();
+    lines_ = std::move(lines);
+    send_lines();
+  }
+
+  void end() {
+    if (client_.connection() != nullptr) return client_.close();
+    client_.close();  // it is connecting anew, and there is nothing to say any more
+    loop_.stop();
+  }
+
+  void complain(const std::string& sentence) {
+    std::fprintf(stderr, "cat-%s: %s\n", this_loop::name, sentence.c_str());
+    if (client_.is_active()) return;
+    status_ = 1;
+    loop_.stop();
+  }
+
+  this_loop::Loop loop_;
+  timtow::Client client_;
+  timtow::Duration linger_;
+  timtow::Timer silence_{loop_, [this] { end(); }};
+  int status_ = 0;
+  example::StandardInput::Lines lines_;
+  std::size_t sent_ = 0;
+  bool input_ended_ = false;
+  example::StandardInput input_{loop_, [this](auto lines) { take(std::move(lines)); }};
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  example::Arguments arguments{argc, argv, std::string{"cat-"} + this_loop::name, help};
+  return Cat{read_options(arguments)}.run(arguments);
+}

@@ -1,4 +1,6 @@
 // The loop itself: run, stop, post, timers.
+#include <memory>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -68,6 +70,67 @@ TEST_CASE("timers: all are called, in order, and none early") {
   }
   loop->run();
   CHECK(called == timers.size());
+}
+
+TEST_CASE("ten thousand timers at once: each is called once, unless it was stopped") {
+  constexpr std::size_t count = 10'000;
+  test::Loop loop;
+  std::vector<std::unique_ptr<Timer>> timers(count);
+  std::vector<int> calls(count);
+  std::size_t left = count;
+  for (std::size_t i = 0; i < count; ++i) {
+    timers[i] = std::make_unique<Timer>(loop, [&, i] {
+      ++calls[i];
+      // One of three stops the one behind it, which may be due in the same wake-up.
+      if (i % 3 == 0 && i + 1 < count && timers[i + 1]->is_running()) {
+        timers[i + 1]->stop();
+        calls[i + 1] += 10;
+        if (--left == 0) loop->stop();
+      }
+      if (--left == 0) loop->stop();
+    });
+    timers[i]->start(std::chrono::milliseconds{i * 7919 % 50});
+  }
+  loop->run();
+  for (std::size_t i = 0; i < count; ++i) {
+    CAPTURE(i);
+    REQUIRE((calls[i] == 1 || calls[i] == 10));
+  }
+}
+
+TEST_CASE("a timer may be stopped, started anew and destroyed inside a call, its own and others'") {
+  test::Loop loop;
+  int calls = 0;
+  std::optional<Timer> victim;
+  std::optional<Timer> own;
+  victim.emplace(loop, [&] { calls += 100; });
+  own.emplace(loop, [&] {
+    ++calls;
+    if (calls == 1) return own->start(1ms);
+    if (calls == 2) {
+      own->start(1ms);
+      own->stop();
+      victim.reset();
+      own.reset();
+    }
+  });
+  own->start(0ms);
+  victim->start(10ms);
+  test::run_for(loop, 30ms);
+  CHECK(calls == 2);
+}
+
+TEST_CASE("what is posted to a loop that runs no more is never called, and is let go") {
+  const auto token = std::make_shared<int>();
+  int calls = 0;
+  {
+    test::Loop loop;
+    loop->post([&] { loop->stop(); });
+    loop->run();
+    loop->post([&, token] { ++calls; });
+  }
+  CHECK(calls == 0);
+  CHECK(token.use_count() == 1);
 }
 
 TEST_CASE("a loop that has nothing to do waits, also after its last timer") {

@@ -2,24 +2,16 @@
 
 #include <sys/epoll.h>
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <span>
 #include <system_error>
-
-#include "timtow/posix/timeout.hpp"
-#include "timtow/posix/wake_up.hpp"
 
 namespace timtow::epoll {
 
 struct Loop::State {
   posix::Descriptor epoll{epoll_create1(EPOLL_CLOEXEC)};
-  posix::WakeUp wake_up;
   std::array<epoll_event, 256> found;
   std::span<epoll_event> untold;  // of those found, the ones whose watches have not been told yet
-  TimePoint alarm = never;
-  bool stopped = false;
 };
 
 class Loop::Watch final : public posix::Watcher {
@@ -62,8 +54,7 @@ class Loop::Watch final : public posix::Watcher {
 
 Loop::Loop() : state_(std::make_unique<State>()) {
   epoll_event wake_up{.events = EPOLLIN, .data = {.ptr = state_.get()}};
-  if (!state_->epoll ||
-      epoll_ctl(state_->epoll.get(), EPOLL_CTL_ADD, state_->wake_up.fd(), &wake_up) != 0)
+  if (!state_->epoll || epoll_ctl(state_->epoll.get(), EPOLL_CTL_ADD, wake_up_fd(), &wake_up) != 0)
     throw std::system_error(posix::last_error(), "epoll");
 }
 
@@ -73,40 +64,23 @@ std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, po
   return std::make_unique<Watch>(*state_, fd, interest, ready);
 }
 
-void Loop::arm(TimePoint at) noexcept { state_->alarm = at; }
+int Loop::wait(int timeout) noexcept {
+  return epoll_wait(state_->epoll.get(), state_->found.data(),
+                    static_cast<int>(state_->found.size()), timeout);
+}
 
-void Loop::wake() noexcept { state_->wake_up.signal(); }
-
-void Loop::stop() noexcept { state_->stopped = true; }
-
-void Loop::run() {
+void Loop::dispatch(int found) noexcept {
   State& state = *state_;
-  state.stopped = false;
-  keep_time(Clock::now());
-  while (!state.stopped) {
-    const int count =
-        epoll_wait(state.epoll.get(), state.found.data(), static_cast<int>(state.found.size()),
-                   posix::timeout_until(state.alarm, now()));
-    if (count < 0 && errno != EINTR) throw std::system_error(posix::last_error(), "epoll_wait");
-    keep_time(Clock::now());
-    state.untold = {state.found.data(), static_cast<std::size_t>(std::max(count, 0))};
-    while (!state.untold.empty() && !state.stopped) {
-      const epoll_event event = state.untold.front();
-      state.untold = state.untold.subspan(1);
-      if (event.data.ptr == &state) {
-        state.wake_up.clear();
-        run_posted();
-      } else if (event.data.ptr != nullptr) {
-        static_cast<Watch*>(event.data.ptr)->tell(event.events);
-      }
-    }
-    state.untold = {};
-    if (state.alarm <= now()) {
-      state.alarm = never;
-      alarm();
-    }
+  state.untold = {state.found.data(), static_cast<std::size_t>(found)};
+  while (!state.untold.empty() && !is_stopped()) {
+    const epoll_event event = state.untold.front();
+    state.untold = state.untold.subspan(1);
+    if (event.data.ptr == &state)
+      woken();
+    else if (event.data.ptr != nullptr)
+      static_cast<Watch*>(event.data.ptr)->tell(event.events);
   }
-  keep_no_time();
+  state.untold = {};
 }
 
 }  // namespace timtow::epoll

@@ -2,14 +2,9 @@
 
 #include <poll.h>
 
-#include <cerrno>
 #include <new>
-#include <system_error>
 #include <utility>
 #include <vector>
-
-#include "timtow/posix/timeout.hpp"
-#include "timtow/posix/wake_up.hpp"
 
 namespace timtow::poll {
 namespace {
@@ -25,9 +20,6 @@ struct Loop::State {
   std::vector<pollfd> polled;
   std::vector<Watch*> watches;
   bool has_gaps = false;  // a watch ended: its place has no descriptor until the gaps are closed
-  posix::WakeUp wake_up;
-  TimePoint alarm = never;
-  bool stopped = false;
 
   void close_gaps() noexcept;
 };
@@ -88,7 +80,7 @@ void Loop::State::close_gaps() noexcept {
 
 Loop::Loop() : state_(std::make_unique<State>()) {
   state_->watches.push_back(nullptr);
-  state_->polled.push_back({.fd = state_->wake_up.fd(), .events = POLLIN, .revents = 0});
+  state_->polled.push_back({.fd = wake_up_fd(), .events = POLLIN, .revents = 0});
 }
 
 Loop::~Loop() = default;
@@ -97,39 +89,17 @@ std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, po
   return std::make_unique<Watch>(*state_, fd, interest, ready);
 }
 
-void Loop::arm(TimePoint at) noexcept { state_->alarm = at; }
-
-void Loop::wake() noexcept { state_->wake_up.signal(); }
-
-void Loop::stop() noexcept { state_->stopped = true; }
-
-void Loop::run() {
-  State& state = *state_;
-  state.stopped = false;
-  keep_time(Clock::now());
-  while (!state.stopped) {
-    const int found =
-        ::poll(state.polled.data(), state.polled.size(), posix::timeout_until(state.alarm, now()));
-    if (found < 0 && errno != EINTR) throw std::system_error(posix::last_error(), "poll");
-    keep_time(Clock::now());
-    dispatch(found);
-    if (state.alarm <= now()) {
-      state.alarm = never;
-      alarm();
-    }
-  }
-  keep_no_time();
+int Loop::wait(int timeout) noexcept {
+  return ::poll(state_->polled.data(), state_->polled.size(), timeout);
 }
 
-// Tells the first `found` watches that are ready.
 void Loop::dispatch(int found) noexcept {
   State& state = *state_;
-  if (found > 0 && state.polled[0].revents != 0) {
+  if (std::exchange(state.polled[0].revents, short{0}) != 0) {
     --found;
-    state.wake_up.clear();
-    run_posted();
+    woken();
   }
-  for (std::size_t i = 1; found > 0 && !state.stopped; ++i) {
+  for (std::size_t i = 1; found > 0 && !is_stopped(); ++i) {
     while (i < state.polled.size() && state.polled[i].revents == 0) ++i;
     if (i >= state.polled.size()) break;  // those that were found are gone
     --found;

@@ -3,17 +3,14 @@
 
 #include <memory>
 
-#include "timtow/posix/readiness.hpp"
+#include "timtow/posix/waiting.hpp"
 
 namespace timtow::poll {
 
-class Loop final : public posix::ReadinessLoop {
+class Loop final : public posix::WaitingLoop {
  public:
-  Loop();
+  Loop();  // throws std::system_error
   ~Loop() override;
-
-  void run() override;
-  void stop() noexcept override;
 
  private:
   class Watch;
@@ -21,9 +18,8 @@ class Loop final : public posix::ReadinessLoop {
 
   std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest interest,
                                         posix::Ready& ready) override;
-  void arm(TimePoint at) noexcept override;
-  void wake() noexcept override;
-  void dispatch(int found) noexcept;
+  int wait(int timeout) noexcept override;
+  void dispatch(int found) noexcept override;
 
   std::unique_ptr<State> state_;
 };

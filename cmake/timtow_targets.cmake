@@ -124,4 +124,13 @@ function(timtow_install_package)
     "${PROJECT_BINARY_DIR}/timtow-config.cmake"
     "${PROJECT_BINARY_DIR}/timtow-config-version.cmake"
     DESTINATION "${TIMTOW_INSTALL_CMAKEDIR}")
+
+  # The conformance suite comes with it, as sources: for adapters that are not ours.
+  install(FILES "${TIMTOW_CMAKE_DIR}/timtow_conformance.cmake"
+    DESTINATION "${TIMTOW_INSTALL_CMAKEDIR}")
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/tests/conformance"
+    DESTINATION "${TIMTOW_INSTALL_CMAKEDIR}/tests"
+    PATTERN CMakeLists.txt EXCLUDE PATTERN lent EXCLUDE)
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/tests/core/support"
+    DESTINATION "${TIMTOW_INSTALL_CMAKEDIR}/tests/core")
 endfunction()

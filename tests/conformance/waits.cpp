@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 
 #include <atomic>
 
@@ -43,4 +44,10 @@ extern "C" int epoll_pwait(int fd, epoll_event* events, int size, int timeout,
       next_one<int (*)(int, epoll_event*, int, int, const sigset_t*)>("epoll_pwait");
   ++count;
   return next(fd, events, size, timeout, mask);
+}
+
+extern "C" int select(int size, fd_set* read, fd_set* write, fd_set* except, timeval* timeout) {
+  static const auto next = next_one<int (*)(int, fd_set*, fd_set*, fd_set*, timeval*)>("select");
+  ++count;
+  return next(size, read, write, except, timeout);
 }

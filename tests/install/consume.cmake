@@ -2,9 +2,14 @@
 #   find_package   the package below PREFIX
 #   pkg_config     the same through pkg-config and nothing but the compiler
 #   subdirectory   the sources
+#   conformance    as find_package, with the adapter of examples/port/ as the consumer: it passes the
+#                  installed suite
 # With SAYS, configuring must fail and say so (a regular expression).
 
 set(consumer "${CMAKE_CURRENT_LIST_DIR}/consumer")
+if(MODE STREQUAL "conformance")
+  set(consumer "${SOURCE}/examples/port")
+endif()
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
 
@@ -55,5 +60,9 @@ endif()
 
 run(${configure})
 run("${CMAKE_COMMAND}" --build "${WORK}")
+if(MODE STREQUAL "conformance")
+  run("${CMAKE_CTEST_COMMAND}" --test-dir "${WORK}" --no-tests=error -j 2)
+  return()
+endif()
 file(GLOB_RECURSE program "${WORK}/consumer")
 run(${program})

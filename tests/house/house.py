@@ -5,9 +5,12 @@
   core      the rest of core/ includes no header of an OS or a loop either
   layers    an adapter includes the seam, what adapters share, and its own library in its .cpp
             files; never another adapter, never the inside of the protocol
-  lines     a file of core/ has at most 500 lines, the poll adapter at most 150 lines of code
+  lines     a file of core/ has at most 500 lines, an adapter at most 150 lines of code
+  alike     no six lines of code in a row, but for braces, are the same in two adapters: posix/ or the core would have
+            to hold them once
   docs      C++ in the documents is what a file of the project says, which is compiled: behind
-            <!-- code: FILE --> stands that file, whole; what is linked is there
+            <!-- code: FILE --> stands that file, whole, and behind <!-- from: FILE --> some lines of
+            it; what is linked is there
 
 Prints one line for each violation and exits 1, or the number of files it looked at.
 """
@@ -33,7 +36,8 @@ THREADS = {
 SYSTEM = {"csignal", "ctime", "filesystem", "fstream", "iostream", "syncstream"}
 
 CORE_LINES = 500
-POLL_LINES = 150
+ADAPTER_LINES = 150
+ALIKE_LINES = 6
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')
 STANDARD = re.compile(r"[a-z_0-9]+")
@@ -135,16 +139,35 @@ def lines(root):
         count = len(file.read_text().splitlines())
         if count > CORE_LINES:
             yield file, count, f"a file of core/ with {count} lines, more than {CORE_LINES}"
-    poll = sources(root / "adapters" / "poll")
-    count = sum(1 for file in poll for _ in code_lines(file))
-    if count > POLL_LINES:
-        yield root / "adapters" / "poll", count, f"{count} lines of code, more than {POLL_LINES}"
-    if not poll:
-        yield root / "adapters" / "poll", 0, "no sources"
+    for adapter in sorted(f for f in (root / "adapters").iterdir() if f.is_dir()):
+        if adapter.name in SHARED:
+            continue
+        count = sum(1 for file in sources(adapter) for _ in code_lines(file))
+        if count > ADAPTER_LINES:
+            yield adapter, count, f"{count} lines of code, more than {ADAPTER_LINES}"
+        if count == 0:
+            yield adapter, 0, "no sources"
     yield files
 
 
-FENCE = re.compile(r"(?:<!-- code: (\S+) -->\n)?```cpp\n(.*?)```", re.S)
+def alike(root):
+    files = [f for f in sources(root / "adapters")
+             if f.suffix == ".cpp" and not SHARED & set(f.parts)]
+    seen = {}  # a run of lines -> where it was first
+    for file in files:
+        own = file.relative_to(root / "adapters").parts[0]
+        code = [(number, line.strip()) for number, line in code_lines(file)
+                if re.search("[a-z]", line) and not line.startswith(("#", "namespace"))]
+        for i in range(len(code) - ALIKE_LINES + 1):
+            run = tuple(line for _, line in code[i : i + ALIKE_LINES])
+            first, where = seen.setdefault(run, (own, file))
+            if first != own:
+                yield file, code[i][0], f"{ALIKE_LINES} lines that are also in {where.name}"
+                break
+    yield files
+
+
+FENCE = re.compile(r"(?:<!-- (code|from): (\S+) -->\n)?```cpp\n(.*?)```", re.S)
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
@@ -154,10 +177,12 @@ def docs(root):
         text = file.read_text()
         line_at = lambda at: text.count("\n", 0, at) + 1
         for match in FENCE.finditer(text):
-            source, code = match[1], match[2]
+            whole, source, code = match[1] == "code", match[2], match[3]
             if source is None:
                 yield file, line_at(match.start()), "C++ that is in no file: name it, <!-- code: FILE -->"
-            elif not (root / source).is_file() or (root / source).read_text() != code:
+                continue
+            there = (root / source).read_text() if (root / source).is_file() else ""
+            if code != there if whole else "\n" + code not in "\n" + there:
                 yield file, line_at(match.start()), f"the code is not what {source} says"
         prose = re.sub(r"```.*?```", lambda code: "\n" * code[0].count("\n"), text, flags=re.S)
         for match in LINK.finditer(prose):
@@ -167,7 +192,7 @@ def docs(root):
 
 
 RULES = {"protocol": protocol, "core": core, "layers": layers, "lines": lines,
-         "docs": docs}
+         "alike": alike, "docs": docs}
 
 
 def check(rule, root):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import house
 
+ALIKE = "".join(f"int v{i};\n" for i in range(6))
+
 CLEAN = {
     "core/include/timtow/frame.hpp": "#include <span>\n#include \"timtow/bytes.hpp\"\n",
     "core/include/timtow/bytes.hpp": "#include <cstddef>\n",
@@ -18,6 +20,7 @@ CLEAN = {
     "adapters/poll/src/loop.cpp": "#include <poll.h>\n#include \"timtow/posix/socket.hpp\"\n",
     "README.md": "<!-- code: examples/a.cpp -->\n```cpp\nint a;\n```\n[a](examples/a.cpp)\n",
     "examples/a.cpp": "int a;\n",
+    "adapters/epoll/src/pasted.cpp": ALIKE,
     "adapters/libuv/src/loop.cpp": "#include <uv.h>\n#include \"timtow/libuv.hpp\"\n",
 }
 
@@ -38,8 +41,12 @@ BROKEN = [
     ("docs", "README.md", "<!-- code: examples/a.cpp -->\n```cpp\nint b;\n```\n", "is not what"),
     ("docs", "README.md", "```cpp\nint a;\n```\n", "in no file"),
     ("docs", "README.md", "<!-- code: examples/b.cpp -->\n```cpp\nint a;\n```\n", "is not what"),
+    ("docs", "README.md", "<!-- from: examples/a.cpp -->\n```cpp\nint b;\n```\n", "is not what"),
+    ("docs", "README.md", "<!-- from: examples/a.cpp -->\n```cpp\nnt a;\n```\n", "is not what"),
+    ("docs", "README.md", "<!-- from: examples/b.cpp -->\n```cpp\nint a;\n```\n", "is not what"),
     ("docs", "README.md", "[b](docs/b.md)\n", "not there"),
     ("lines", "core/src/frame.cpp", "//\n" * 501, "with 501 lines"),
+    ("alike", "adapters/libuv/src/loop.cpp", ALIKE + "int x;\n", "also in pasted.cpp"),
     ("lines", "adapters/poll/src/loop.cpp", "int x;\n" * 151, "lines of code, more than 150"),
 ]
 

@@ -40,6 +40,8 @@ SelectLoop::SelectLoop() {
   wanted_.read.set(wake_up_fd(), true);
 }
 
+SelectLoop::~SelectLoop() = default;
+
 std::unique_ptr<timtow::posix::Watcher> SelectLoop::watch(int fd, Interest interest, Ready& ready) {
   return std::make_unique<Watch>(*this, fd, interest, ready);
 }

@@ -31,9 +31,10 @@ class DescriptorSet {
   std::vector<unsigned long> words_;
 };
 
-class SelectLoop final : public timtow::posix::WaitingLoop {
+class SelectLoop : public timtow::posix::WaitingLoop {
  public:
   SelectLoop();  // throws std::system_error
+  ~SelectLoop() override;
 
  private:
   class Watch;

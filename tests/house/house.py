@@ -6,8 +6,8 @@
   layers    an adapter includes the seam, what adapters share, and its own library in its .cpp
             files; never another adapter, never the inside of the protocol
   lines     a file of core/ has at most 500 lines, an adapter at most 150 lines of code
-  alike     no six lines of code in a row, but for braces, are the same in two adapters: posix/ or the core would have
-            to hold them once
+  alike     no six lines of code in a row, but for braces, are the same in two adapters: posix/ or
+            the core would have to hold them once
   docs      C++ in the documents is what a file of the project says, which is compiled: behind
             <!-- code: FILE --> stands that file, whole, and behind <!-- from: FILE --> some lines of
             it; what is linked is there

@@ -26,8 +26,8 @@ class WaitingLoop : public ReadinessLoop {
   // Tells the watches what was found.
   virtual void dispatch(int found) noexcept = 0;
 
-  void arm(TimePoint at) noexcept final { alarm_ = at; }
-  void wake() noexcept final { wake_up_.signal(); }
+  void arm(TimePoint at) noexcept override { alarm_ = at; }
+  void wake() noexcept override { wake_up_.signal(); }
 
   WakeUp wake_up_;
   TimePoint alarm_ = never;

@@ -32,7 +32,7 @@ function(timtow_add_adapter name)
 
   set(note "needs no library")
   if(arg_PACKAGE)
-    find_package(${arg_PACKAGE} QUIET)
+    find_package(${arg_PACKAGE} QUIET GLOBAL)  # the tests link it as well, to lend loops of it
     if(NOT ${arg_PACKAGE}_FOUND)
       if(wanted STREQUAL "ON")
         message(FATAL_ERROR "${option} is ON, but ${arg_PACKAGE} was not found: install the Debian "

@@ -4,18 +4,19 @@
 include_guard(GLOBAL)
 
 # timtow_add_adapter(name SOURCES source... [LINK library...] [PRIVATE_LINK library...]
-#                    [PACKAGE package TARGET target DEBIAN package [PKG_CONFIG requirement]])
+#                    [PACKAGE package TARGET target DEBIAN package
+#                     [PKG_CONFIG requirement] [PKG_CONFIG_LIBS -l…]])
 #
 # Makes timtow::<name> out of SOURCES and include/timtow/<name>.hpp, and the option TIMTOW_<NAME>:
 #   AUTO  build it if PACKAGE is found (a package config, or cmake/Find<PACKAGE>.cmake)
 #   ON    stop with the name of the Debian package if it is not
 #   OFF   do not build it
 # PACKAGE gives the imported TARGET, which stays private: the loop's headers are for the adapter's
-# .cpp files. PKG_CONFIG is what the same library is called in the Requires of a .pc file. Without
-# PACKAGE the adapter needs nothing but the system. LINK takes other libraries of timtow;
-# timtow::core is always linked.
+# .cpp files. PKG_CONFIG is what the same library is called in the Requires of a .pc file;
+# PKG_CONFIG_LIBS links it where it has no such name. Without PACKAGE the adapter needs nothing but
+# the system. LINK takes other libraries of timtow; timtow::core is always linked.
 function(timtow_add_adapter name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE;TARGET;DEBIAN;PKG_CONFIG"
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE;TARGET;DEBIAN;PKG_CONFIG;PKG_CONFIG_LIBS"
     "SOURCES;LINK;PRIVATE_LINK")
 
   string(TOUPPER "TIMTOW_${name}" option)
@@ -53,7 +54,8 @@ function(timtow_add_adapter name)
   list(TRANSFORM requires REPLACE "^timtow::" "")
   timtow_install_component(${name}
     REQUIRES ${requires} core
-    PACKAGE ${arg_PACKAGE} DEBIAN ${arg_DEBIAN} PKG_CONFIG ${arg_PKG_CONFIG})
+    PACKAGE ${arg_PACKAGE} DEBIAN ${arg_DEBIAN} PKG_CONFIG ${arg_PKG_CONFIG}
+    PKG_CONFIG_LIBS ${arg_PKG_CONFIG_LIBS})
   timtow_note_backend(${name} yes "${note}")
   set_property(GLOBAL APPEND PROPERTY TIMTOW_BACKENDS ${name})
   set_property(GLOBAL PROPERTY TIMTOW_LIBRARY_${name} ${arg_TARGET})

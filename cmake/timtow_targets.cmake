@@ -79,12 +79,13 @@ function(timtow_add_library name)
 endfunction()
 
 # timtow_install_component(name REQUIRES component... [PACKAGE name] [DEBIAN package]
-#                          [PKG_CONFIG requirement])
+#                          [PKG_CONFIG requirement] [PKG_CONFIG_LIBS -l…])
 #
 # Lets find_package(timtow COMPONENTS <name>) and `pkg-config timtow-<name>` find a library made by
-# timtow_add_library. REQUIRES are other components, PACKAGE is what find_package finds for it.
+# timtow_add_library. REQUIRES are other components, PACKAGE is what find_package finds for it. For
+# pkg-config that is PKG_CONFIG, or PKG_CONFIG_LIBS where it has no .pc file.
 function(timtow_install_component name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE;DEBIAN;PKG_CONFIG" "REQUIRES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE;DEBIAN;PKG_CONFIG;PKG_CONFIG_LIBS" "REQUIRES")
   set_property(GLOBAL APPEND PROPERTY TIMTOW_COMPONENTS ${name})
   if(NOT TIMTOW_INSTALL)
     return()
@@ -101,6 +102,8 @@ function(timtow_install_component name)
   list(TRANSFORM arg_REQUIRES PREPEND timtow- OUTPUT_VARIABLE requires)
   list(APPEND requires ${arg_PKG_CONFIG})
   list(JOIN requires ", " requires)
+  set(libs -ltimtow-${name} ${arg_PKG_CONFIG_LIBS} -pthread)
+  list(JOIN libs " " libs)
   # Relative to the .pc file, so that an installed tree can be moved.
   file(RELATIVE_PATH prefix "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
   file(RELATIVE_PATH includedir "${CMAKE_INSTALL_PREFIX}" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")

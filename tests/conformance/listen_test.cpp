@@ -29,15 +29,19 @@ Endpoint unix_endpoint(std::string path) {
   return {.host = {}, .port = 0, .path = std::move(path)};
 }
 
-// While it lives this process can open no more descriptors.
+// While it lives this process can open no more descriptors than these.
 class NoDescriptors {
  public:
-  NoDescriptors() {
+  explicit NoDescriptors(std::size_t but = 0) {
     getrlimit(RLIMIT_NOFILE, &usual_);
     rlimit limit = usual_;
     limit.rlim_cur = 200;
     setrlimit(RLIMIT_NOFILE, &limit);
     for (int fd = 0; (fd = dup(0)) >= 0;) taken_.push_back(fd);
+    for (; but > 0; --but) {
+      close(taken_.back());
+      taken_.pop_back();
+    }
   }
   ~NoDescriptors() {
     for (const int fd : taken_) close(fd);
@@ -224,6 +228,28 @@ TEST_CASE("a listening socket can be adopted, and what does not listen, or is no
   CHECK(echo.server->adopt_listener(ends[0]).code == std::errc::not_a_socket);
   close(ends[0]);
   close(ends[1]);
+}
+
+TEST_CASE("a loop that finds too few descriptors throws, and leaves none behind") {
+  const std::string said = in_child([]() -> std::string {
+    // First all of it once: UBSan needs descriptors for what it sees for the first time.
+    test::make_loop();
+    REQUIRE_THROWS_AS(throw std::system_error({}, "first"), std::system_error);
+    for (std::size_t spare = 0; spare < 20; ++spare) {
+      const auto before = test::descriptors();
+      bool thrown = false;
+      try {
+        const NoDescriptors none{spare};
+        test::make_loop();
+      } catch (const std::system_error&) {
+        thrown = true;
+      }
+      if (test::descriptors() != before) return "it leaves descriptors";
+      if (!thrown) return spare > 0 ? "" : "it needs none?";
+    }
+    return "it never has enough";
+  });
+  CHECK(said == "");
 }
 
 TEST_CASE("without descriptors accepting rests, says so once a rest, and goes on by itself") {

@@ -133,9 +133,10 @@ TEST_CASE("what is posted to a loop that runs no more is never called, and is le
   CHECK(token.use_count() == 1);
 }
 
-TEST_CASE("a loop that has nothing to do waits, also after its last timer") {
+TEST_CASE("a loop that has nothing to do waits, also after its last timer and its last post") {
   test::Loop loop;
   int calls = 0;
+  loop->post([&] { ++calls; });
   Timer timer{loop, [&] { ++calls; }};
   timer.start(1ms);
   std::thread later{[&] {
@@ -146,7 +147,7 @@ TEST_CASE("a loop that has nothing to do waits, also after its last timer") {
   loop->run();
   CHECK(test::waits() - before < 10);
   later.join();
-  CHECK(calls == 1);
+  CHECK(calls == 2);
 }
 
 TEST_CASE("a timer that restarts itself with 0 leaves sockets and posts their turn") {

@@ -136,16 +136,23 @@ TEST_CASE("written() comes once for each write_later()") {
 
 TEST_CASE("what written() makes unwanted is not read in the same wake-up") {
   test::Loop loop;
-  Recorder recorder;
-  Client client = recorder.on(loop);
-  recorder.on_written = [&] { recorder.transport->want_read(false); };
-  recorder.fill();
-  client.pump();         // there is room again ...
-  client.send("hello");  // ... and something to read
-  run_for(loop, 5ms);
-  CHECK(recorder.writtens == 1);
-  CHECK(recorder.receives == 0);
-  recorder.close();
+  for (const bool read_wanted_last : {false, true}) {
+    CAPTURE(read_wanted_last);
+    Recorder recorder;
+    Client client = recorder.on(loop);
+    recorder.on_written = [&] { recorder.transport->want_read(false); };
+    recorder.fill();
+    if (read_wanted_last) {
+      recorder.transport->want_read(false);
+      recorder.transport->want_read(true);
+    }
+    client.pump();         // there is room again ...
+    client.send("hello");  // ... and something to read
+    run_for(loop, 5ms);
+    CHECK(recorder.writtens == 1);
+    CHECK(recorder.receives == 0);
+    recorder.close();
+  }
 }
 
 TEST_CASE("a transport may be closed inside each event") {

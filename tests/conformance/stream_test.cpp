@@ -346,9 +346,12 @@ TEST_CASE("a connection at its end costs nothing while it waits for its peer") {
   Client half{echo.where()};
   half.open(*echo.loop).reads = false;
   // Much output, and then the peer ends its side: it is read no more, and written when it reads.
+  bool sent = false;
   echo.loop->post([&] {
     for (int i = 0; i < 100; ++i) echo.server->find(1)->send(std::string(100'000, 'x'));
+    sent = true;
   });
+  run_until(*echo.loop, [&] { return sent; });
   half.end_writing();
   run_until(*echo.loop, [&] { return echo.closed.size() == 1; });
   const unsigned long before = test::waits();

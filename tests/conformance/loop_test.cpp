@@ -46,6 +46,17 @@ TEST_CASE("what is posted before run() is called by it, in order") {
   CHECK(calls == std::vector<int>{0, 1, 2});
 }
 
+TEST_CASE("what a loop has still to do when it is destroyed is not done") {
+  int calls = 0;
+  {
+    test::Loop loop;
+    loop->post([&] { ++calls; });
+    Timer timer{loop, [&] { ++calls; }};
+    timer.start(0ms);
+  }
+  CHECK(calls == 0);
+}
+
 TEST_CASE("timers: all are called, in order, and none early") {
   test::Loop loop;
   std::mt19937 random{7};

@@ -45,3 +45,27 @@ TEST_CASE(
   }
   CHECK(n > 5);
 }
+
+TEST_CASE("memory that runs out while the alarm is armed or the loop is woken costs neither") {
+  for (std::size_t n = 1; n < 5; ++n) {
+    CAPTURE(n);
+    test::Loop loop;
+    int calls = 0;
+    const auto called = [&] {
+      if (++calls == 2) loop->stop();
+    };
+    Timer timer{loop, called};
+    // What is the core's own to fail is tried again.
+    const auto insist = [](auto&& start) {
+      try {
+        start();
+      } catch (const std::bad_alloc&) {
+        start();
+      }
+    };
+    Allocation::fail_in(n, [&] { insist([&] { timer.start(1ms); }); });
+    Allocation::fail_in(n, [&] { insist([&] { loop->post(called); }); });
+    loop->run();
+    CHECK(calls == 2);
+  }
+}

@@ -24,6 +24,7 @@ struct Recorder final : TransportEvents {
   int failures = 0;
   std::function<void()> on_written;
   std::function<void()> on_received;
+  std::function<void()> on_ended;
 
   void opened(Transport& its) noexcept override { transport = &its; }
   MutableBytes read_space() noexcept override { return space; }
@@ -32,7 +33,10 @@ struct Recorder final : TransportEvents {
     received_text += as_text(bytes);
     if (on_received) on_received();
   }
-  void ended() noexcept override { ++ends; }
+  void ended() noexcept override {
+    ++ends;
+    if (on_ended) on_ended();
+  }
   void written(std::size_t) noexcept override {
     ++writtens;
     if (on_written) on_written();
@@ -240,6 +244,54 @@ TEST_CASE("a listener may be closed inside accepted(), and paused and resumed") 
   run_for(loop, 5ms);
   CHECK(host.count == 2);
   CHECK(host.failures == 0);
+}
+
+TEST_CASE("a connect that starts in the place of a connection that has ended is not told its end") {
+  // Nobody accepts and the queue is full, so the connect goes on.
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(bind(listener, any, size) == 0);
+  REQUIRE(listen(listener, 0) == 0);
+  REQUIRE(getsockname(listener, any, &size) == 0);
+  std::array<int, 3> waiting{};
+  for (int& fd : waiting) {
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    REQUIRE((connect(fd, any, size) == 0 || errno == EINPROGRESS));
+  }
+  struct Host final : ConnectEvents {
+    TransportEvents* connected() noexcept override { return ++told, nullptr; }
+    void connect_failed(std::error_code) noexcept override { ++told; }
+    int told = 0;
+  } host;
+
+  test::Loop loop;
+  std::unique_ptr<Pending> pending;
+  std::array<Recorder, 2> both;
+  for (Recorder& each : both) {
+    Recorder& other = &each == &both[0] ? both[1] : both[0];
+    each.on_ended = [&] {
+      other.close();
+      std::error_code error;
+      pending = loop->connect({.host = "127.0.0.1", .port = ntohs(address.sin_port), .path = {}},
+                              host, error);
+      CHECK_FALSE(error);
+    };
+  }
+  {
+    const Client a = both[0].on(loop);
+    const Client b = both[1].on(loop);
+  }  // they end together
+  run_for(loop, 20ms);
+  CHECK(both[0].ends + both[1].ends == 1);
+  CHECK(host.told == 0);
+  pending.reset();
+  (both[0].ends == 1 ? both[0] : both[1]).close();
+  for (const int fd : waiting) close(fd);
+  close(listener);
 }
 
 TEST_CASE("watches that ended leave no place behind") {

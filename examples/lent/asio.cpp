@@ -13,10 +13,11 @@
 namespace {
 
 struct Application {
+  asio::io_context io;
   std::optional<timtow::asio::Loop> loop;
   std::optional<timtow::Server> server;
-  asio::steady_timer ticker;
-  asio::signal_set signal;
+  asio::steady_timer ticker{io};
+  asio::signal_set signal{io, SIGTERM};
   int ticks = 0;
 };
 
@@ -37,12 +38,11 @@ void end(Application& app) {
 }  // namespace
 
 int main() {
-  asio::io_context loop;
-  Application app{.loop = {}, .server = {}, .ticker{loop}, .signal{loop, SIGTERM}};
+  Application app;
   tick(app);
   app.signal.async_wait([&app](const asio::error_code&, int) { end(app); });
 
-  app.loop.emplace(loop);
+  app.loop.emplace(app.io);
   timtow::Handlers handlers;
   handlers.on_message = [](timtow::Connection& peer, const timtow::Message& m) { peer.send(m); };
   app.server.emplace(*app.loop, handlers);
@@ -50,7 +50,7 @@ int main() {
     return std::fprintf(stderr, "%s\n", error.text.c_str()), 1;
   std::printf("listening on %s\n", to_string(app.server->endpoints().front()).c_str());
   std::fflush(stdout);
-  loop.run();  // until nothing is left: the server has shut down, and ours is cancelled
+  app.io.run();  // until nothing is left: the server has shut down, and ours is cancelled
 
   app.server.reset();
   app.loop.reset();

@@ -36,7 +36,7 @@ class LentBase {
 
  private:
   static event_base* make() {
-    { const std::array<timtow::posix::WakeUp, 3> can_be_had; }  // or libevent ends the process
+    { const std::array<timtow::posix::WakeUp, 4> can_be_had; }  // or libevent ends the process
     return event_base_new();
   }
 };

@@ -5,7 +5,7 @@
   core      the rest of core/ includes no header of an OS or a loop either
   layers    an adapter includes the seam, what adapters share, and its own library in its .cpp
             files; never another adapter, never the inside of the protocol
-  lines     a file of core/ has at most 500 lines, an adapter at most 150 lines of code
+  lines     a file of core/ has at most 500 lines, an adapter at most 200 lines of code
   alike     no six lines of code in a row, but for braces, are the same in two adapters: posix/ or
             the core would have to hold them once
   docs      C++ in the documents is what a file of the project says, which is compiled: behind
@@ -36,7 +36,7 @@ THREADS = {
 SYSTEM = {"csignal", "ctime", "filesystem", "fstream", "iostream", "syncstream"}
 
 CORE_LINES = 500
-ADAPTER_LINES = 150
+ADAPTER_LINES = 200
 ALIKE_LINES = 6
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')

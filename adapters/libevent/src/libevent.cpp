@@ -17,8 +17,7 @@ namespace {
 using Base = std::unique_ptr<event_base, void (*)(event_base*)>;
 
 Base new_base() {
-  // Without descriptors for its signals libevent would end the process: this throws instead.
-  { const std::array<posix::WakeUp, 4> can_be_had; }
+  posix::require_descriptors(4);  // or libevent ends the process
   // Its clock is coarse: a precise one takes a call of the system's each time it waits.
   Base base{event_base_new(), event_base_free};
   if (!base) throw std::system_error(posix::last_error(), "event_base_new");

@@ -1,23 +1,21 @@
-// Sockets are watched with uv_poll_t, and not handed to libuv's streams, for three reasons:
-// - uv_write() raises SIGPIPE when the peer is gone, and what the application does with signals is
-//   not ours to change.
-// - A uv_stream_t reads, up to 32 times, before it writes.
-// - Without descriptors uv_listen() accepts those who wait, drops them, and says nothing. We let
-//   them wait, and report it.
 #include "timtow/libuv.hpp"
 
 #include <uv.h>
 
+#include <algorithm>
 #include <chrono>
-#include <cstdint>
+#include <csignal>
 #include <system_error>
-#include <type_traits>
 
 namespace timtow::libuv {
 namespace {
 
+std::error_code error_of(long result) noexcept {
+  return {static_cast<int>(-result), std::system_category()};
+}
+
 void check(int result) {
-  if (result < 0) throw std::system_error(-result, std::system_category(), "libuv");
+  if (result < 0) throw std::system_error(error_of(result), "libuv");
 }
 
 // A handle is libuv's until its close callback, where it frees itself.
@@ -32,140 +30,187 @@ template <typename Native>
 using Handle = std::unique_ptr<Native, CloseHandle>;
 
 // `init` is the handle's uv_..._init().
-template <typename Native, typename... Arguments>
-Handle<Native> make_handle(void* data, int (*init)(uv_loop_t*, Native*, Arguments...),
-                           uv_loop_t* loop, std::type_identity_t<Arguments>... arguments) {
+template <typename Native, typename Init, typename... Arguments>
+Handle<Native> make_handle(void* data, Init init, uv_loop_t* loop, Arguments... arguments) {
   auto handle = std::make_unique<Native>();
   check(init(loop, handle.get(), arguments...));
   handle->data = data;
   return Handle<Native>{handle.release()};
 }
 
-// Runs until the last handle is closed.
-struct CloseLoop {
-  void operator()(uv_loop_t* loop) const noexcept {
-    while (uv_loop_close(loop) == UV_EBUSY) uv_run(loop, UV_RUN_NOWAIT);
-    delete loop;
+// uv_write() raises it when the peer is gone, and leaves it to the program to be prepared.
+void ignore_sigpipe() noexcept {
+  struct sigaction action {};
+  if (sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL)
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+// What uv_write() is given at once: it tells when all of it is gone, and until then the core cannot
+// see that the peer takes any.
+constexpr std::size_t most_under_way = 64 * 1024;
+
+// libuv reads by itself, and writes by itself what the system did not take at once.
+class Stream final : public Transport {
+ public:
+  Stream(uv_loop_t* loop, TransportEvents& events) : events_(events) {
+    check(uv_tcp_init(loop, &tcp_));
+    tcp_.data = this;
   }
+
+  // Takes the descriptor over unless that fails. Of a Unix socket too.
+  int open(posix::Descriptor& fd) noexcept {
+    const int result = uv_tcp_open(&tcp_, fd.get());
+    if (result == 0) fd.release();
+    want_read(result == 0);
+    return result;
+  }
+
+  // As uv_try_write(), but that raises SIGPIPE.
+  std::size_t write(const Gather& bytes, std::error_code& error) noexcept override {
+    return posix::write_some(fd(), bytes, error);
+  }
+
+  void write_later(const Gather& rest) noexcept override {
+    under_way_ = std::min(rest.front().size(), most_under_way);
+    auto* const bytes = reinterpret_cast<const char*>(rest.front().data());
+    const uv_buf_t buffer{const_cast<char*>(bytes), under_way_};
+    uv_write(&write_, stream(), &buffer, 1, on_written);
+  }
+
+  void want_read(bool wanted) noexcept override {
+    wanted && !ended_ ? uv_read_start(stream(), on_room, on_read) : uv_read_stop(stream());
+  }
+
+  void shutdown_write() noexcept override { uv_shutdown(&shutdown_, stream(), nullptr); }
+
+  void close(How how) noexcept override {
+    if (how == How::abortive) posix::reset_on_close(fd());
+    uv_close(handle(), [](uv_handle_t* closed) { delete static_cast<Stream*>(closed->data); });
+  }
+
+ private:
+  ~Stream() = default;
+
+  uv_handle_t* handle() noexcept { return reinterpret_cast<uv_handle_t*>(&tcp_); }
+  int fd() noexcept {
+    uv_os_fd_t fd = -1;
+    uv_fileno(handle(), &fd);
+    return fd;
+  }
+  uv_stream_t* stream() noexcept { return reinterpret_cast<uv_stream_t*>(&tcp_); }
+
+  static void on_room(uv_handle_t* handle, std::size_t, uv_buf_t* room) {
+    const MutableBytes space = static_cast<Stream*>(handle->data)->events_.read_space();
+    *room = {reinterpret_cast<char*>(space.data()), space.size()};
+  }
+
+  static void on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* room) {
+    Stream& us = *static_cast<Stream*>(stream->data);
+    auto* const bytes = reinterpret_cast<std::byte*>(room->base);
+    if (count > 0) return us.events_.received({bytes, static_cast<std::size_t>(count)});
+    if (count == 0) return;  // there was nothing after all
+    us.ended_ = true;
+    us.want_read(false);
+    count == UV_EOF ? us.events_.ended() : us.events_.failed(error_of(count));
+  }
+
+  static void on_written(uv_write_t* write, int status) {
+    Stream& us = *static_cast<Stream*>(write->handle->data);
+    if (uv_is_closing(us.handle())) return;
+    status == 0 ? us.events_.written(us.under_way_) : us.events_.failed(error_of(status));
+  }
+
+  TransportEvents& events_;
+  bool ended_ = false;
+  std::size_t under_way_ = 0;  // bytes that uv_write() has
+  uv_tcp_t tcp_;
+  uv_write_t write_;
+  uv_shutdown_t shutdown_;
 };
-using OwnLoop = std::unique_ptr<uv_loop_t, CloseLoop>;
 
-OwnLoop make_loop() {
-  auto loop = std::make_unique<uv_loop_t>();
-  check(uv_loop_init(loop.get()));
-  return OwnLoop{loop.release()};
-}
+// For listeners, and for connections that are not made yet. uv_listen() would not do: without
+// descriptors it accepts those who wait, drops them, and says nothing.
+class Watch final : public posix::Watcher {
+ public:
+  Watch(uv_loop_t* loop, int fd, posix::Ready& ready)
+      : poll_(make_handle<uv_poll_t>(&ready, uv_poll_init, loop, fd)) {}
 
-int events_for(posix::Interest interest) noexcept {
-  return (interest.read ? UV_READABLE : 0) | (interest.write ? UV_WRITABLE : 0);
-}
+  void want(posix::Interest interest) noexcept override {
+    const int events = (interest.read ? UV_READABLE : 0) | (interest.write ? UV_WRITABLE : 0);
+    uv_poll_start(poll_.get(), events, [](uv_poll_t* poll, int status, int found) {
+      const bool failed = status < 0;
+      static_cast<posix::Ready*>(poll->data)
+          ->ready({.read = failed || (found & UV_READABLE) != 0,
+                   .write = failed || (found & UV_WRITABLE) != 0});
+    });
+  }
+
+ private:
+  Handle<uv_poll_t> poll_;
+};
 
 }  // namespace
 
 struct Loop::State {
-  State(Loop& us, OwnLoop its_own, uv_loop_t* native)
-      : own(std::move(its_own)),
-        loop(native),
-        wake_up(make_handle(&us, uv_async_init, loop, on_wake_up)),
-        alarm(make_handle(&us, uv_timer_init, loop)) {
+  explicit State(uv_loop_t* lent) : loop(lent == nullptr ? &own : lent) {
+    if (loop != &own) return;
+    posix::require_descriptors(4);  // or libuv loses one
+    check(uv_loop_init(&own));
+  }
+  State(Loop& us, uv_loop_t* lent) : State(lent) {
+    ignore_sigpipe();
+    wake_up = make_handle<uv_async_t>(&us, uv_async_init, loop, on_wake_up);
     uv_unref(reinterpret_cast<uv_handle_t*>(wake_up.get()));
+    alarm = make_handle<uv_timer_t>(&us, uv_timer_init, loop);
+  }
+  ~State() {
+    wake_up.reset();
+    alarm.reset();
+    // Until the last handle is closed.
+    while (loop == &own && uv_loop_close(&own) == UV_EBUSY) uv_run(&own, UV_RUN_NOWAIT);
   }
 
   static void on_wake_up(uv_async_t* wake_up) { static_cast<Loop*>(wake_up->data)->run_posted(); }
-  static void on_alarm(uv_timer_t* alarm);
+  static void on_alarm(uv_timer_t* alarm) { static_cast<Loop*>(alarm->data)->alarm(); }
 
-  OwnLoop own;  // null when the loop is the application's
-  uv_loop_t* loop;
+  uv_loop_t own;  // unless the loop is the application's
+  uv_loop_t* const loop;
   Handle<uv_async_t> wake_up;
   Handle<uv_timer_t> alarm;
-  std::uint64_t shortest_wait = 0;  // milliseconds
-  int holds = 0;
 };
 
-// While there is one of these, uv_run() goes on. libuv itself counts only what is active, and so no
-// watch without interest.
-class Loop::Hold {
- public:
-  explicit Hold(State& state) noexcept : state_(state) {
-    if (state_.holds++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(state_.wake_up.get()));
-  }
-  Hold(const Hold&) = delete;
-  Hold& operator=(const Hold&) = delete;
-  ~Hold() {
-    if (--state_.holds == 0) uv_unref(reinterpret_cast<uv_handle_t*>(state_.wake_up.get()));
-  }
+Loop::Loop() : state_(std::make_unique<State>(*this, nullptr)) {}
 
- private:
-  State& state_;
-};
-
-class Loop::Watch final : public posix::Watcher {
- public:
-  Watch(State& state, int fd, posix::Interest interest, posix::Ready& ready)
-      : hold_(state), ready_(ready), poll_(make_handle(this, uv_poll_init, state.loop, fd)) {
-    want(interest);
-  }
-
-  void want(posix::Interest interest) noexcept override {
-    interest_ = interest;
-    uv_poll_start(poll_.get(), events_for(interest), on_events);
-  }
-
- private:
-  static void on_events(uv_poll_t* poll, int status, int events) {
-    Watch& watch = *static_cast<Watch*>(poll->data);
-    const posix::Interest interest = watch.interest_;
-    if (status == 0)
-      return watch.ready_.ready(
-          {.read = (events & UV_READABLE) != 0, .write = (events & UV_WRITABLE) != 0});
-    watch.want(interest);  // after an error libuv watches no more, but there may be more to read
-    watch.ready_.ready(interest);
-  }
-
-  Hold hold_;
-  posix::Ready& ready_;
-  posix::Interest interest_;
-  Handle<uv_poll_t> poll_;
-};
-
-Loop::Loop() {
-  OwnLoop own = make_loop();
-  uv_loop_t* const loop = own.get();
-  state_ = std::make_unique<State>(*this, std::move(own), loop);
-}
-
-Loop::Loop(uv_loop_s& loop) : state_(std::make_unique<State>(*this, nullptr, &loop)) {}
+Loop::Loop(uv_loop_s& loop) : state_(std::make_unique<State>(*this, &loop)) {}
 
 Loop::~Loop() = default;
 
 std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, posix::Ready& ready) {
-  return std::make_unique<Watch>(*state_, fd, interest, ready);
+  auto watch = std::make_unique<Watch>(state_->loop, fd, ready);
+  watch->want(interest);
+  return watch;
+}
+
+Transport* Loop::make_transport(posix::Descriptor& fd, TransportEvents& events) {
+  auto* const stream = new Stream{state_->loop, events};
+  const int result = stream->open(fd);
+  if (result != 0) stream->close(How::graceful);
+  check(result);
+  return stream;
 }
 
 void Loop::arm(TimePoint at) noexcept {
-  using std::chrono::milliseconds, std::chrono::nanoseconds;
-  State& state = *state_;
+  using std::chrono::milliseconds;
   if (at == never) {
-    uv_timer_stop(state.alarm.get());
+    uv_timer_stop(state_->alarm.get());
     return;
   }
-  std::uint64_t wait = state.shortest_wait;
-  if (const auto left = at - Clock::now(); left > Duration::zero()) {
-    // libuv counts from uv_now(), which is as old as the event at hand, and rounded down.
-    uv_update_time(state.loop);
-    const auto behind = nanoseconds{uv_hrtime()} - milliseconds{uv_now(state.loop)};
-    wait = static_cast<std::uint64_t>(std::chrono::ceil<milliseconds>(left + behind).count());
-  }
-  uv_timer_start(state.alarm.get(), State::on_alarm, wait, 0);
-}
-
-// libuv calls timers until none is due: one that is due at once, every time, would leave the
-// sockets no turn.
-void Loop::State::on_alarm(uv_timer_t* alarm) {
-  Loop& us = *static_cast<Loop*>(alarm->data);
-  us.state_->shortest_wait = 1;
-  us.alarm();
-  us.state_->shortest_wait = 0;
+  // libuv's clock is cached, and rounded down: one more keeps the alarm from being early. It also
+  // leaves the sockets their turn, for libuv calls timers until none is due.
+  uv_update_time(state_->loop);
+  const auto left = std::chrono::ceil<milliseconds>(std::max(at - Clock::now(), Duration{0}));
+  uv_timer_start(state_->alarm.get(), State::on_alarm, static_cast<std::uint64_t>(left.count()) + 1,
+                 0);
 }
 
 void Loop::wake() noexcept { uv_async_send(state_->wake_up.get()); }
@@ -173,8 +218,10 @@ void Loop::wake() noexcept { uv_async_send(state_->wake_up.get()); }
 void Loop::stop() noexcept { uv_stop(state_->loop); }
 
 void Loop::run() {
-  const Hold hold{*state_};
+  auto* const wake_up = reinterpret_cast<uv_handle_t*>(state_->wake_up.get());
+  uv_ref(wake_up);
   uv_run(state_->loop, UV_RUN_DEFAULT);
+  uv_unref(wake_up);
 }
 
 }  // namespace timtow::libuv

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -104,6 +105,12 @@ Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
 
 Descriptor::~Descriptor() {
   if (fd_ >= 0) close(fd_);
+}
+
+void require_descriptors(std::size_t count) {
+  const Descriptor one{eventfd(0, EFD_CLOEXEC)};
+  if (!one) throw std::system_error(last_error(), "a loop of its own");
+  if (count > 1) require_descriptors(count - 1);
 }
 
 std::error_code last_error() noexcept { return {errno, std::system_category()}; }

@@ -38,6 +38,14 @@ class Loop : private Native, public timtow::asio::Loop {
     io.run();
   }
   void stop() noexcept override { io.stop(); }
+  bool goes_on() {
+    application.cancel();
+    io.restart();
+    io.poll();
+    return !io.stopped();
+  }
 };
 
 }  // namespace this_loop
+
+#include "cases.hpp"

@@ -48,9 +48,12 @@ class Loop final : private Application, public timtow::libev::Loop {
     ev_run(native_, 0);
   }
   void stop() noexcept override { ev_break(native_, EVBREAK_ONE); }
+  bool goes_on() { return ev_run(native_, EVRUN_NOWAIT) != 0; }
 
  private:
   void ring() noexcept {}
 };
 
 }  // namespace this_loop
+
+#include "cases.hpp"

@@ -3,9 +3,8 @@
 
 #include <event2/event.h>
 #include <timtow/libevent.hpp>
-#include <timtow/posix/wake_up.hpp>
+#include <timtow/posix/socket.hpp>
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 
@@ -36,7 +35,7 @@ class LentBase {
 
  private:
   static event_base* make() {
-    { const std::array<timtow::posix::WakeUp, 4> can_be_had; }  // or libevent ends the process
+    timtow::posix::require_descriptors(4);  // or libevent ends the process
     return event_base_new();
   }
 };
@@ -58,6 +57,9 @@ class Loop : private LentBase, public timtow::libevent::Loop {
     event_free(timer);
   }
   void stop() noexcept override { event_base_loopbreak(base_); }
+  bool goes_on() { return event_base_loop(base_, EVLOOP_NONBLOCK) == 0; }
 };
 
 }  // namespace this_loop
+
+#include "cases.hpp"

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 #include <timtow/libuv.hpp>
 
 namespace this_loop {
@@ -12,7 +13,9 @@ namespace this_loop {
 // Made before the adapter, and closed after it.
 struct Native {
   Native() {
-    uv_loop_init(&native);
+    timtow::posix::require_descriptors(4);  // or libuv loses one
+    if (const int result = uv_loop_init(&native); result != 0)
+      throw std::system_error(-result, std::system_category(), "uv_loop_init");
     uv_timer_init(&native, &timer);
   }
   Native(const Native&) = delete;

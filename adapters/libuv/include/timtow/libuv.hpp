@@ -1,4 +1,5 @@
-// timtow on libuv: on a loop of its own, or on one that the application runs.
+// timtow on libuv: on a loop of its own, or on one that the application runs. Where SIGPIPE would
+// end the process, it is ignored from the first Loop on, as libuv asks of all its programs.
 #pragma once
 
 #include <memory>
@@ -12,8 +13,8 @@ namespace timtow::libuv {
 class Loop : public posix::ReadinessLoop {
  public:
   Loop();  // throws std::system_error
-  // On a loop that lives longer. Listeners and connections, also paused ones, and timers keep its
-  // uv_run() going; post() alone does not. When this is destroyed it is left as it was, once it has
+  // On a loop that lives longer. Listeners, connections and timers keep its uv_run() going; what is
+  // paused does not, nor does post(). When this is destroyed the loop is left as it was, once it has
   // run again to tell that the handles are closed.
   explicit Loop(uv_loop_s& loop);  // throws std::system_error
   ~Loop() override;
@@ -22,12 +23,11 @@ class Loop : public posix::ReadinessLoop {
   void stop() noexcept override;
 
  private:
-  class Hold;
-  class Watch;
   struct State;
 
   std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest interest,
                                         posix::Ready& ready) override;
+  Transport* make_transport(posix::Descriptor& fd, TransportEvents& events) override;
   void arm(TimePoint at) noexcept override;
   void wake() noexcept override;
 

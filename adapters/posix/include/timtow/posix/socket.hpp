@@ -36,6 +36,10 @@ class Descriptor {
   int fd_;
 };
 
+// Throws std::system_error unless so many descriptors can be had. There are libraries that end the
+// process, or lose some, when they cannot.
+void require_descriptors(std::size_t count);
+
 std::error_code last_error() noexcept;
 bool would_block(const std::error_code& error) noexcept;
 

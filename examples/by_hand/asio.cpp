@@ -62,12 +62,9 @@ void read(const std::shared_ptr<Peer>& peer) {
   peer->reading = true;
   const auto on_read = [peer](std::error_code error, std::size_t count) {
     peer->reading = false;
-    if (!error)
-      peer->ws.receive({peer->buffer.data(), count});
-    else if (error == asio::error::eof)
-      peer->ws.end_of_input();
-    else
-      peer->ws.lost(error);
+    if (!error) peer->ws.receive({peer->buffer.data(), count});
+    if (error == asio::error::eof) peer->ws.end_of_input();
+    if (error && error != asio::error::eof) peer->ws.lost(error);
     serve(peer);
   };
   peer->socket.async_read_some(asio::buffer(peer->buffer), on_read);
@@ -86,8 +83,8 @@ void serve(const std::shared_ptr<Peer>& peer) {
       serve(peer);
     });
   }
-  std::error_code ignored;
   peer->timer.cancel();
+  std::error_code ignored;
   peer->socket.close(ignored);
 }
 

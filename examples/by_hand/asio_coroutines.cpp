@@ -45,12 +45,9 @@ void flush(tcp::socket& socket, timtow::Session& ws) {
 void read(tcp::socket& socket, timtow::Session& ws) {
   std::error_code error;
   const std::size_t count = socket.read_some(asio::buffer(buffer), error);
-  if (!error)
-    ws.receive({buffer, count});
-  else if (error == asio::error::eof)
-    ws.end_of_input();
-  else if (error != asio::error::would_block)
-    ws.lost(error);
+  if (!error) ws.receive({buffer, count});
+  if (error == asio::error::eof) return ws.end_of_input();
+  if (error && error != asio::error::would_block) ws.lost(error);
 }
 
 asio::awaitable<void> serve(tcp::socket socket) {

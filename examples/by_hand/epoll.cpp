@@ -47,10 +47,8 @@ void flush(Peer& peer) {
   while (peer.ws.output_size() > 0) {
     const timtow::Bytes bytes = peer.ws.output().front();
     const ssize_t count = send(peer.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0) {
-      if (errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
-      return;
-    }
+    if (count < 0 && errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
+    if (count < 0) return;
     peer.ws.sent(static_cast<std::size_t>(count));
   }
   if (peer.ws.wants_shutdown()) shutdown(peer.fd, SHUT_WR);
@@ -58,23 +56,19 @@ void flush(Peer& peer) {
 
 void on_readable(Peer& peer) {
   const ssize_t count = recv(peer.fd, buffer, sizeof buffer, 0);
-  if (count > 0)
-    peer.ws.receive({buffer, static_cast<std::size_t>(count)});
-  else if (count == 0)
-    peer.ws.end_of_input();
-  else if (errno != EAGAIN)
-    peer.ws.lost({errno, std::system_category()});
+  if (count > 0) peer.ws.receive({buffer, static_cast<std::size_t>(count)});
+  if (count == 0) peer.ws.end_of_input();
+  if (count < 0 && errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
 }
 
 // Whatever happened to a peer ends here.
 void serve(Peer& peer) {
   echo(peer.ws);
   flush(peer);
-  if (!peer.ws.finished()) {
-    const unsigned read = peer.ws.wants_read() ? EPOLLIN : 0U;
-    const unsigned write = peer.ws.output_size() > 0 ? EPOLLOUT : 0U;
-    return watch(EPOLL_CTL_MOD, peer.fd, read | write);
-  }
+  if (!peer.ws.finished())
+    return watch(
+        EPOLL_CTL_MOD, peer.fd,
+        (peer.ws.wants_read() ? EPOLLIN : 0U) | (peer.ws.output_size() > 0 ? EPOLLOUT : 0U));
   close(peer.fd);
   peers.erase(peer.fd);
 }

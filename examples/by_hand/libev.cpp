@@ -21,7 +21,6 @@ timtow::Pool pool;
 std::byte buffer[16 * 1024];  // for all of them: what is read is used up before the next read
 
 struct Peer {
-  int fd = -1;
   ev_io io;
   ev_timer timer;
   timtow::Session ws{timtow::Role::server, pool};
@@ -41,24 +40,19 @@ void echo(timtow::Session& ws) {
 void flush(Peer& peer) {
   while (peer.ws.output_size() > 0) {
     const timtow::Bytes bytes = peer.ws.output().front();
-    const ssize_t count = send(peer.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0) {
-      if (errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
-      return;
-    }
+    const ssize_t count = send(peer.io.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count < 0 && errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
+    if (count < 0) return;
     peer.ws.sent(static_cast<std::size_t>(count));
   }
-  if (peer.ws.wants_shutdown()) shutdown(peer.fd, SHUT_WR);
+  if (peer.ws.wants_shutdown()) shutdown(peer.io.fd, SHUT_WR);
 }
 
 void on_readable(Peer& peer) {
-  const ssize_t count = recv(peer.fd, buffer, sizeof buffer, 0);
-  if (count > 0)
-    peer.ws.receive({buffer, static_cast<std::size_t>(count)});
-  else if (count == 0)
-    peer.ws.end_of_input();
-  else if (errno != EAGAIN)
-    peer.ws.lost({errno, std::system_category()});
+  const ssize_t count = recv(peer.io.fd, buffer, sizeof buffer, 0);
+  if (count > 0) peer.ws.receive({buffer, static_cast<std::size_t>(count)});
+  if (count == 0) peer.ws.end_of_input();
+  if (count < 0 && errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
 }
 
 // Whatever happened to a peer ends here.
@@ -67,9 +61,8 @@ void serve(struct ev_loop* loop, Peer& peer) {
   flush(peer);
   ev_io_stop(loop, &peer.io);
   if (!peer.ws.finished()) {
-    const int read = peer.ws.wants_read() ? EV_READ : 0;
-    const int write = peer.ws.output_size() > 0 ? EV_WRITE : 0;
-    ev_io_set(&peer.io, peer.fd, read | write);
+    ev_io_modify(&peer.io,
+                 (peer.ws.wants_read() ? EV_READ : 0) | (peer.ws.output_size() > 0 ? EV_WRITE : 0));
     ev_io_start(loop, &peer.io);
     const auto now = timtow::Clock::now();
     const std::chrono::duration<double> left = peer.ws.deadline(now) - now;
@@ -77,7 +70,7 @@ void serve(struct ev_loop* loop, Peer& peer) {
     return ev_timer_again(loop, &peer.timer);
   }
   ev_timer_stop(loop, &peer.timer);
-  close(peer.fd);
+  close(peer.io.fd);
   delete &peer;
 }
 
@@ -101,9 +94,8 @@ void on_connection(struct ev_loop* loop, ev_io* io, int) {
   }
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   auto* const peer = new Peer;
-  peer->fd = fd;
   peer->io.data = peer->timer.data = peer;
-  ev_init(&peer->io, on_ready);
+  ev_io_init(&peer->io, on_ready, fd, EV_READ);
   ev_init(&peer->timer, on_deadline);
   serve(loop, *peer);
 }

@@ -74,10 +74,8 @@ void on_written(bufferevent*, void* data) {
 
 void on_event(bufferevent*, short what, void* data) {
   Peer& peer = *static_cast<Peer*>(data);
-  if ((what & BEV_EVENT_EOF) != 0)
-    peer.ws.end_of_input();
-  else if ((what & BEV_EVENT_ERROR) != 0)
-    peer.ws.lost({errno, std::system_category()});
+  if ((what & BEV_EVENT_EOF) != 0) peer.ws.end_of_input();
+  if ((what & BEV_EVENT_ERROR) != 0) peer.ws.lost({errno, std::system_category()});
   serve(peer);
 }
 

@@ -74,11 +74,9 @@ void on_wants_buffer(uv_handle_t*, std::size_t, uv_buf_t* into) {
 
 void on_readable(uv_stream_t* stream, ssize_t count, const uv_buf_t*) {
   Peer& peer = *static_cast<Peer*>(stream->data);
-  if (count > 0)
-    peer.ws.receive({buffer, static_cast<std::size_t>(count)});
-  else if (count == UV_EOF)
-    peer.ws.end_of_input();
-  else if (count < 0)
+  if (count > 0) peer.ws.receive({buffer, static_cast<std::size_t>(count)});
+  if (count == UV_EOF) peer.ws.end_of_input();
+  if (count < 0 && count != UV_EOF)
     peer.ws.lost({static_cast<int>(-count), std::system_category()});
   serve(peer);
 }
@@ -94,10 +92,9 @@ void serve(Peer& peer) {
   echo(peer.ws);
   flush(peer);
   if (!peer.ws.finished()) {
-    if (peer.ws.wants_read())
-      uv_read_start(as<uv_stream_t>(peer.tcp), on_wants_buffer, on_readable);
-    else
-      uv_read_stop(as<uv_stream_t>(peer.tcp));
+    uv_stream_t* const stream = as<uv_stream_t>(peer.tcp);
+    peer.ws.wants_read() ? uv_read_start(stream, on_wants_buffer, on_readable)
+                         : uv_read_stop(stream);
     const auto now = timtow::Clock::now();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(peer.ws.deadline(now) - now);
     const auto milliseconds = static_cast<std::uint64_t>(std::max<long long>(left.count(), 0));

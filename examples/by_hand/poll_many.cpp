@@ -44,10 +44,8 @@ void flush(Peer& peer) {
   while (peer.ws.output_size() > 0) {
     const timtow::Bytes bytes = peer.ws.output().front();
     const ssize_t count = send(peer.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0) {
-      if (errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
-      return;
-    }
+    if (count < 0 && errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
+    if (count < 0) return;
     peer.ws.sent(static_cast<std::size_t>(count));
   }
   if (peer.ws.wants_shutdown()) shutdown(peer.fd, SHUT_WR);
@@ -55,12 +53,9 @@ void flush(Peer& peer) {
 
 void on_readable(Peer& peer) {
   const ssize_t count = recv(peer.fd, buffer, sizeof buffer, 0);
-  if (count > 0)
-    peer.ws.receive({buffer, static_cast<std::size_t>(count)});
-  else if (count == 0)
-    peer.ws.end_of_input();
-  else if (errno != EAGAIN)
-    peer.ws.lost({errno, std::system_category()});
+  if (count > 0) peer.ws.receive({buffer, static_cast<std::size_t>(count)});
+  if (count == 0) peer.ws.end_of_input();
+  if (count < 0 && errno != EAGAIN) peer.ws.lost({errno, std::system_category()});
 }
 
 // Whatever happened to a peer ends here.
@@ -104,9 +99,9 @@ int main(int argc, char** argv) {
     auto deadline = resting ? accept_at : timtow::never;
     polled.assign(1, {.fd = resting ? -1 : listener, .events = POLLIN, .revents = 0});
     for (auto& [fd, peer] : peers) {
-      const int read = peer.ws.wants_read() ? POLLIN : 0;
-      const int write = peer.ws.output_size() > 0 ? POLLOUT : 0;
-      polled.push_back({.fd = fd, .events = static_cast<short>(read | write), .revents = 0});
+      const int events =
+          (peer.ws.wants_read() ? POLLIN : 0) | (peer.ws.output_size() > 0 ? POLLOUT : 0);
+      polled.push_back({.fd = fd, .events = static_cast<short>(events), .revents = 0});
       deadline = std::min(deadline, peer.ws.deadline(now));
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();

@@ -39,8 +39,8 @@ void echo(timtow::Session& ws) {
 
 void serve(const std::shared_ptr<Peer>& peer);
 
-// What the socket does not take now stays in the session: async_write() would tell of nothing
-// before all of it was written.
+// What the socket does not take now waits in the session. Some is written at a time, and not by
+// async_write() all: what is written is progress to a session, and it has to hear of it.
 void flush(const std::shared_ptr<Peer>& peer) {
   std::error_code ignored;
   if (peer->ws.output_size() == 0 && peer->ws.wants_shutdown())

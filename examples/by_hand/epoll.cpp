@@ -65,10 +65,11 @@ void on_readable(Peer& peer) {
 void serve(Peer& peer) {
   echo(peer.ws);
   flush(peer);
-  if (!peer.ws.finished())
-    return watch(
-        EPOLL_CTL_MOD, peer.fd,
-        (peer.ws.wants_read() ? EPOLLIN : 0U) | (peer.ws.output_size() > 0 ? EPOLLOUT : 0U));
+  if (!peer.ws.finished()) {
+    const unsigned read = peer.ws.wants_read() ? EPOLLIN : 0U;
+    const unsigned write = peer.ws.output_size() > 0 ? EPOLLOUT : 0U;
+    return watch(EPOLL_CTL_MOD, peer.fd, read | write);
+  }
   close(peer.fd);
   peers.erase(peer.fd);
 }

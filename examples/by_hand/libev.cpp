@@ -61,8 +61,9 @@ void serve(struct ev_loop* loop, Peer& peer) {
   flush(peer);
   ev_io_stop(loop, &peer.io);
   if (!peer.ws.finished()) {
-    ev_io_modify(&peer.io,
-                 (peer.ws.wants_read() ? EV_READ : 0) | (peer.ws.output_size() > 0 ? EV_WRITE : 0));
+    const int read = peer.ws.wants_read() ? EV_READ : 0;
+    const int write = peer.ws.output_size() > 0 ? EV_WRITE : 0;
+    ev_io_modify(&peer.io, read | write);
     ev_io_start(loop, &peer.io);
     const auto now = timtow::Clock::now();
     const std::chrono::duration<double> left = peer.ws.deadline(now) - now;

@@ -22,6 +22,8 @@
 namespace {
 
 constexpr int on = 1;
+// A write is told of when all of it is done, and to a session that is progress: so a part at a
+// time.
 constexpr std::size_t largest_write = 64 * 1024;
 timtow::Pool pool;
 

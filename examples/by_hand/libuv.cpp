@@ -15,6 +15,8 @@
 
 namespace {
 
+// A write is told of when all of it is done, and to a session that is progress: so a part at a
+// time.
 constexpr std::size_t largest_write = 64 * 1024;
 timtow::Pool pool;
 std::byte buffer[16 * 1024];  // for all of them: what is read is used up before the next read

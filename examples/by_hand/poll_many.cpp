@@ -99,9 +99,9 @@ int main(int argc, char** argv) {
     auto deadline = resting ? accept_at : timtow::never;
     polled.assign(1, {.fd = resting ? -1 : listener, .events = POLLIN, .revents = 0});
     for (auto& [fd, peer] : peers) {
-      const int events =
-          (peer.ws.wants_read() ? POLLIN : 0) | (peer.ws.output_size() > 0 ? POLLOUT : 0);
-      polled.push_back({.fd = fd, .events = static_cast<short>(events), .revents = 0});
+      const int read = peer.ws.wants_read() ? POLLIN : 0;
+      const int write = peer.ws.output_size() > 0 ? POLLOUT : 0;
+      polled.push_back({.fd = fd, .events = static_cast<short>(read | write), .revents = 0});
       deadline = std::min(deadline, peer.ws.deadline(now));
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();

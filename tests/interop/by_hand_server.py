@@ -89,8 +89,8 @@ def reset(wire):
 
 
 class ManyPeers(unittest.TestCase):
-    def tearDown(self):
-        self.wait_for_connections(0)
+    def setUp(self):
+        self.addCleanup(self.wait_for_connections, 0)  # the last one, when all wires are closed
 
     def wire(self):
         wire = Wire(server)
@@ -198,6 +198,7 @@ class ManyPeers(unittest.TestCase):
         """Those that wait, wait or are turned away; the server neither ends nor spins."""
         other = self.opened()
         limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.prlimit, server.pid, resource.RLIMIT_NOFILE, limits)
         limit = max(descriptors()) + 1
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limits[1]))
         waiting = [self.wire() for _ in range(limit - len(descriptors()) + 5)]

@@ -23,7 +23,7 @@ from echo_server import TIMEOUT, Server
 from raw_frames import Frames
 from raw_handshakes import SUBPROTOCOLS, Handshakes
 from websockets_client import Closing, Handshake, Messages
-from wire import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close, expect_alive, frame,
+from wire import (BINARY, CONTINUATION, PING, PONG, TEXT, Reset, Wire, close, expect_alive, frame,
                   header, request)
 from wsproto_client import Wsproto
 
@@ -39,6 +39,7 @@ class ByHandServer(Server):
         super().__init__("0", ready=r"listening on 127\.0\.0\.1:(\d+)")
 
 
+# The imported classes are run here too, against such a server.
 for suite in (raw_frames, raw_handshakes, websockets_client, wsproto_client):
     suite.Server = ByHandServer
 
@@ -190,8 +191,6 @@ class ManyPeers(unittest.TestCase):
             wire.socket.shutdown(socket.SHUT_WR)
         for wire in wires:
             wire.expect_frame(TEXT, b"whole")
-            opcode, _ = wire.frame() if wire.input or wire._more() else (CLOSE, b"")
-            self.assertEqual(opcode, CLOSE)
             wire.expect_end()
 
     def test_no_descriptors_left(self):
@@ -214,7 +213,7 @@ class ManyPeers(unittest.TestCase):
         for wire in waiting:
             wire.send(request())
         for wire in waiting:
-            if select.select([wire.socket], [], [], TIMEOUT)[0] and not self.was_turned_away(wire):
+            if not self.was_turned_away(wire):
                 wire.upgraded()
                 self.close(wire)
         self.close(other)
@@ -222,7 +221,7 @@ class ManyPeers(unittest.TestCase):
     def was_turned_away(self, wire):
         try:
             return not wire._more()
-        except AssertionError:  # Reset
+        except Reset:
             return True
 
     def test_deadlines(self):

@@ -14,7 +14,7 @@ using test::hex;
 
 namespace {
 
-constexpr std::size_t largest = 200;  // three blocks of 64 bytes, and every rest
+constexpr std::size_t largest = 330;  // a block of 256 bytes, two of 32, and every rest
 constexpr MaskingKey key{std::byte{0x37}, std::byte{0xfa}, std::byte{0x21}, std::byte{0x3d}};
 constexpr MaskingKey ascii_key{std::byte{0x12}, std::byte{0x34}, std::byte{0x56}, std::byte{0x78}};
 

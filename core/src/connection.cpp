@@ -166,19 +166,18 @@ Error Connection::reject(int status, std::string_view body) {
 }
 
 errc Connection::send(const Message& message) {
-  if (message.payload.size() >= large_payload) return send_large(message);
-  if (pumping_) return session_.send(message);  // an answer: flushed with the others
-  const Loop::Batch batch{loop_};
-  flush_later();
-  return session_.send(message);
+  if (pumping_ && message.payload.size() < large_payload) [[likely]]
+    return session_.send(message);  // an answer: flushed with the others
+  return send_otherwise(message);
 }
 
-errc Connection::send_large(const Message& message) {
+errc Connection::send_otherwise(const Message& message) {
   const Loop::Batch batch{loop_};
+  flush_later();
+  if (message.payload.size() < large_payload) return session_.send(message);
   const errc result = session_.send_borrowed(message);
   write_output();
   session_.own_output();
-  flush_later();
   return result;
 }
 
@@ -240,12 +239,12 @@ void Connection::run_deferred() noexcept {
 }
 
 void Connection::write_output() noexcept {
-  while (session_.output_size() != 0 && !stalled_ && !session_.was_cut()) {
+  while (session_.output_size() != 0 && !stalled_) {
     const Gather output = session_.output();
     const std::size_t size = output.size_bytes();
-    std::error_code error;
-    const std::size_t taken = transport_->write(output, error);
-    if (error) return session_.lost(error);
+    const std::size_t taken = transport_->write(output, write_error_);
+    if (write_error_) [[unlikely]]
+      return session_.lost(write_error_);
     session_.sent(taken);
     stalled_ = taken < size;
   }
@@ -254,19 +253,26 @@ void Connection::write_output() noexcept {
 // Writes what there is, and brings the transport and the deadline in line with the session.
 void Connection::flush() noexcept {
   write_output();
+  const bool as_usual = session_.is_calm() && !stalled_ && reading_ && !drain_due_;
+  if (!as_usual && settle()) return;
+  const TimePoint deadline = session_.deadline(loop_.now());
+  // A later deadline is looked up when the earlier one is due: most are moved and never reached.
+  if (deadline < at()) set_deadline(deadline);
+}
+
+// True when the connection is over.
+bool Connection::settle() noexcept {
   if (stalled_ && !waiting_ && session_.output_size() != 0) {
     waiting_ = true;
     transport_->write_later(session_.output());
   }
-  if (!session_.is_open() && settle_ending()) return;
+  if (!session_.is_open() && settle_ending()) return true;
   if (reading_ != session_.wants_read()) {
     reading_ = !reading_;
     transport_->want_read(reading_);
   }
-  const TimePoint deadline = session_.deadline(loop_.now());
-  // A later deadline is looked up when the earlier one is due: most are moved and never reached.
-  if (deadline < at()) set_deadline(deadline);
   if (drain_due_ != session_.is_congested()) settle_congestion();
+  return false;
 }
 
 void Connection::set_deadline(TimePoint deadline) noexcept {

@@ -9,6 +9,7 @@
 #include "masking_key_source.hpp"
 #include "session_handshake.hpp"
 #include "timtow/mask.hpp"
+#include "timtow/words.hpp"
 
 namespace timtow {
 namespace {
@@ -57,7 +58,7 @@ errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
   if (to == nullptr) return errc::no_memory;
   to[0] = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
   to[1] = static_cast<std::byte>(payload.size());
-  if (!payload.empty()) std::memcpy(to + 2, payload.data(), payload.size());
+  detail::copy_short(to + 2, payload.data(), payload.size());
   commit_output(2 + payload.size());
   return errc::ok;
 }
@@ -122,7 +123,7 @@ errc Session::send_borrowed(const Message& message) noexcept {
 void Session::own_output() noexcept {
   if (outbox_.own()) return;
   // What is borrowed will be gone, perhaps in the midst of a frame: nothing can follow it.
-  if (phase_ != Phase::ended) error_ = out_of_memory();
+  if (state_.phase != Phase::ended) error_ = out_of_memory();
   cut();
 }
 
@@ -167,7 +168,7 @@ errc Session::close(CloseCode code, std::string_view reason) noexcept {
       reason.size() > max_close_reason || !is_utf8(as_bytes(reason)) ||
       (code == close_code::none_received && !reason.empty()))
     return errc::invalid_close;
-  switch (phase_) {
+  switch (state_.phase) {
     case Phase::open:
       return close_sent_ ? errc::not_open : put_close(code, reason);
     case Phase::ended:
@@ -199,19 +200,20 @@ void Session::fail(CloseCode code, Error error) noexcept {
 }
 
 void Session::fail_for_memory() noexcept {
-  if (phase_ == Phase::head || phase_ == Phase::deciding) return fail_handshake(out_of_memory());
+  if (state_.phase == Phase::head || state_.phase == Phase::deciding)
+    return fail_handshake(out_of_memory());
   fail(close_code::try_again_later, out_of_memory());
 }
 
 // From here on the closed event is all that comes.
 void Session::end() noexcept {
-  if (phase_ == Phase::ended) return;
+  if (state_.phase == Phase::ended) return;
   if (!close_sent_) phase_clock_due_ = true;
-  phase_ = Phase::ended;
+  state_.phase = Phase::ended;
   ending_due_ = true;
   input_ = {};
   in_payload_ = false;
-  if (!detours_.message_done) message_.release();  // what an event shows goes with it
+  if (!state_.message_done) message_.release();  // what an event shows goes with it
 }
 
 // What waits in the outbox stays: a completion based loop may be writing it still.
@@ -223,39 +225,39 @@ void Session::cut() noexcept {
 std::optional<Event> Session::take_ending() noexcept {
   if (!ending_due_) return std::nullopt;
   ending_due_ = false;
-  detours_.carry_done = true;  // the event shows what is in it
+  state_.carry_done = true;  // the event shows what is in it
   closed_.sent = sent_code_;
   closed_.error = error_ ? &error_ : nullptr;
   if (handshake_ && handshake_->response.status != 0) closed_.response = &handshake_->response;
   return Event{&closed_};
 }
 
-void Session::end_of_input() noexcept { input_ended_ = true; }
+void Session::end_of_input() noexcept { state_.input_ended = true; }
 
 void Session::lost(std::error_code cause) noexcept {
-  if (phase_ != Phase::ended) {
+  if (state_.phase != Phase::ended) {
     try {
       error_ = make_error(cause, "the connection broke: %s", cause.message().c_str());
     } catch (const std::bad_alloc&) {
       error_.code = cause;
     }
   }
-  input_ended_ = true;
+  state_.input_ended = true;
   cut();
 }
 
 bool Session::wants_read() const noexcept {
-  if (input_ended_ || cut_ || phase_ == Phase::deciding) return false;
-  return phase_ == Phase::ended || !(congested_ || (detours_.paused && is_open()));
+  if (state_.input_ended || cut_ || state_.phase == Phase::deciding) return false;
+  return state_.phase == Phase::ended || !(congested_ || (state_.paused && is_open()));
 }
 
 bool Session::wants_shutdown() const noexcept {
-  if (phase_ != Phase::ended || cut_ || input_ended_) return false;
+  if (state_.phase != Phase::ended || cut_ || state_.input_ended) return false;
   return role_ == Role::server || error_;  // a server ends the stream first (section 7.1.1)
 }
 
 bool Session::finished() const noexcept {
-  return cut_ || (phase_ == Phase::ended && outbox_.empty() && input_ended_);
+  return cut_ || (state_.phase == Phase::ended && outbox_.empty() && state_.input_ended);
 }
 
 // -- Time -----------------------------------------------------------------------------------------
@@ -263,7 +265,7 @@ bool Session::finished() const noexcept {
 TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
   if (phase_clock_due_) {
     phase_clock_due_ = false;
-    const bool handshake = phase_ == Phase::head || phase_ == Phase::deciding;
+    const bool handshake = state_.phase == Phase::head || state_.phase == Phase::deciding;
     const Duration time = handshake ? limits_.handshake_time : limits_.close_time;
     phase_deadline_ = time > Duration{} ? now + time : never;
   }
@@ -279,14 +281,14 @@ TimePoint Session::deadline_of_silence() const noexcept {
 
 void Session::expire(TimePoint now) noexcept {
   if (now < deadline(now)) return;
-  if (phase_ == Phase::head || phase_ == Phase::deciding) {
+  if (state_.phase == Phase::head || state_.phase == Phase::deciding) {
     return fail_handshake(make_error(errc::handshake_timeout,
                                      "the opening handshake took over %lld ms, which is "
                                      "Limits::handshake_time",
                                      in_milliseconds(limits_.handshake_time)));
   }
-  if (phase_ == Phase::ended || close_sent_) {
-    if (phase_ == Phase::open)
+  if (state_.phase == Phase::ended || close_sent_) {
+    if (state_.phase == Phase::open)
       error_ = make_error(errc::close_timeout,
                           "no close frame came for %lld ms, which is Limits::close_time",
                           in_milliseconds(limits_.close_time));

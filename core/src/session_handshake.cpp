@@ -28,7 +28,7 @@ int status_for(const std::error_code& code) noexcept {
 std::optional<Event> Session::next_head() noexcept {
   try {
     if (!handshake_) handshake_ = std::make_unique<Handshake>();
-    while (!input_.empty() && phase_ == Phase::head) {
+    while (!input_.empty() && state_.phase == Phase::head) {
       const std::size_t before = carry_.size();
       const std::size_t part = std::min(input_.size(), limits_.handshake_bytes - before);
       if (!carry_.append(input_.data(), part)) throw std::bad_alloc{};
@@ -75,7 +75,7 @@ std::optional<Event> Session::take_request(std::string_view head) {
 
 Refusal Session::receive_request(const Request& request) noexcept {
   try {
-    if (role_ != Role::server || phase_ != Phase::head)
+    if (role_ != Role::server || state_.phase != Phase::head)
       return {500, make_error(errc::no_request, "this session cannot start with a request")};
     if (!handshake_) handshake_ = std::make_unique<Handshake>();
     Refusal refusal = check_request(request);
@@ -86,7 +86,7 @@ Refusal Session::receive_request(const Request& request) noexcept {
     handshake_->is_upgrade = request.is_upgrade();
     handshake_->key = request.headers["Sec-WebSocket-Key"];
     for (const auto& each : request.subprotocols()) handshake_->subprotocols.emplace_back(each);
-    phase_ = Phase::deciding;
+    state_.phase = Phase::deciding;
     return {};
   } catch (const std::bad_alloc&) {
     fail_handshake(out_of_memory());
@@ -101,7 +101,7 @@ void Session::refuse(const Refusal& refusal) {
 }
 
 Error Session::accept(const Accept& accept) noexcept {
-  if (phase_ != Phase::deciding) return nothing_waits();
+  if (state_.phase != Phase::deciding) return nothing_waits();
   if (!handshake_->is_upgrade)
     return make_error(errc::not_an_upgrade, "the request asks for no WebSocket: respond() to it");
   try {
@@ -112,7 +112,7 @@ Error Session::accept(const Accept& accept) noexcept {
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
-  phase_ = Phase::open;
+  state_.phase = Phase::open;
   heard_ = true;
   handshake_.reset();
   carry_.release();
@@ -120,7 +120,7 @@ Error Session::accept(const Accept& accept) noexcept {
 }
 
 Error Session::respond(const Reply& reply) noexcept {
-  if (phase_ != Phase::deciding) return nothing_waits();
+  if (state_.phase != Phase::deciding) return nothing_waits();
   try {
     if (Error error = check_reply(reply)) return error;
     if (!put_text(format_reply(reply))) return out_of_memory();
@@ -136,7 +136,7 @@ Error Session::respond(const Reply& reply) noexcept {
 // -- Client ---------------------------------------------------------------------------------------
 
 Error Session::request(const ClientRequest& request) noexcept {
-  if (role_ != Role::client || phase_ != Phase::head || handshake_)
+  if (role_ != Role::client || state_.phase != Phase::head || handshake_)
     return make_error(errc::no_request, "request() is for a client session, and once");
   try {
     if (Error error = check_client_request(request)) return error;
@@ -174,9 +174,9 @@ std::optional<Event> Session::take_response(std::string_view head) {
     return std::nullopt;
   }
   subprotocol_ = response.headers["Sec-WebSocket-Protocol"];
-  phase_ = Phase::open;
+  state_.phase = Phase::open;
   heard_ = true;
-  detours_.carry_done = true;  // the event shows what is in it
+  state_.carry_done = true;  // the event shows what is in it
   return Event{&response};
 }
 

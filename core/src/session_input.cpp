@@ -22,15 +22,22 @@ Error broken(const char* sentence) noexcept {
 }  // namespace
 
 void Session::receive(MutableBytes bytes) noexcept {
+  if (state_.is_plain() && input_.empty()) [[likely]]
+    input_ = bytes;
+  else
+    receive_more(bytes);
+}
+
+void Session::receive_more(MutableBytes bytes) noexcept {
   recycle();
-  if (phase_ == Phase::ended || input_ended_) return;
+  if (state_.phase == Phase::ended || state_.input_ended) return;
   if (input_.empty()) {
-    if (detours_.holding) release_held();
+    if (state_.holding) release_held();
     input_ = bytes;
     return;
   }
   hold();
-  if (phase_ == Phase::ended) return;  // out of memory
+  if (state_.phase == Phase::ended) return;  // out of memory
   if (!held_.append(bytes.data(), bytes.size())) return fail_for_memory();
   input_ = {held_.data() + held_.size() - input_.size() - bytes.size(),
             input_.size() + bytes.size()};
@@ -39,8 +46,8 @@ void Session::receive(MutableBytes bytes) noexcept {
 void Session::hold() noexcept {
   recycle();
   if (input_.empty()) return;
-  if (!detours_.holding) {
-    detours_.holding = true;
+  if (!state_.holding) {
+    state_.holding = true;
     if (!held_.append(input_.data(), input_.size())) return fail_for_memory();
   } else {
     const std::size_t read = held_.size() - input_.size();
@@ -51,12 +58,12 @@ void Session::hold() noexcept {
 }
 
 void Session::release_held() noexcept {
-  detours_.holding = false;
+  state_.holding = false;
   held_.release();
 }
 
 MutableBytes Session::read_space() noexcept {
-  if (!in_payload_ || detours_.streaming || frame_left_ < worth_reading_in_place || !input_.empty())
+  if (!in_payload_ || state_.streaming || frame_left_ < worth_reading_in_place || !input_.empty())
     return {};
   const auto left = static_cast<std::size_t>(frame_left_);
   std::byte* const room = message_.reserve(std::min(left, std::max(usual_read, message_.size())));
@@ -65,8 +72,8 @@ MutableBytes Session::read_space() noexcept {
 }
 
 std::optional<Event> Session::next() noexcept {
-  if (phase_ == Phase::open && !detours_.any() && carry_.empty()) [[likely]] {
-    if (input_.empty() && !input_ended_) return std::nullopt;
+  if (state_.is_plain() && carry_.empty()) [[likely]] {
+    if (input_.empty()) return std::nullopt;
     if (auto event = next_whole_message()) return event;
   }
   return next_of_any();
@@ -74,22 +81,23 @@ std::optional<Event> Session::next() noexcept {
 
 std::optional<Event> Session::next_of_any() noexcept {
   recycle();
-  if (detours_.paused && is_open()) {
+  if (state_.paused && is_open()) {
     hold();
     return std::nullopt;
   }
-  if (phase_ == Phase::open) {
+  if (state_.phase == Phase::open) {
     if (auto event = next_frame()) return event;
-  } else if (phase_ == Phase::head) {
+  } else if (state_.phase == Phase::head) {
     if (auto event = next_head()) return event;
-  } else if (phase_ == Phase::deciding) {
+  } else if (state_.phase == Phase::deciding) {
     hold();
   }
-  if (input_ended_ && (phase_ == Phase::open || phase_ == Phase::head)) {
-    error_ = phase_ == Phase::head ? make_error(errc::handshake_incomplete,
-                                                "the stream ended inside the opening handshake")
-                                   : make_error(errc::connection_lost,
-                                                "the peer ended the stream without a close frame");
+  if (state_.input_ended && (state_.phase == Phase::open || state_.phase == Phase::head)) {
+    error_ =
+        state_.phase == Phase::head
+            ? make_error(errc::handshake_incomplete,
+                         "the stream ended inside the opening handshake")
+            : make_error(errc::connection_lost, "the peer ended the stream without a close frame");
     end();
   }
   if (input_.empty()) release_held();
@@ -98,14 +106,14 @@ std::optional<Event> Session::next_of_any() noexcept {
 
 // Gives back the memory of what the last event showed.
 void Session::recycle() noexcept {
-  if (!detours_.message_done && !detours_.carry_done) [[likely]]
+  if (!state_.message_done && !state_.carry_done) [[likely]]
     return;
-  if (detours_.message_done) {
-    detours_.message_done = false;
+  if (state_.message_done) {
+    state_.message_done = false;
     message_.release();
   }
-  if (detours_.carry_done) {
-    detours_.carry_done = false;
+  if (state_.carry_done) {
+    state_.carry_done = false;
     carry_.release();
     handshake_.reset();
   }
@@ -134,7 +142,7 @@ void Session::consume(std::size_t size) noexcept {
   if (carry_.empty())
     input_ = input_.subspan(size);
   else
-    detours_.carry_done = true;
+    state_.carry_done = true;
 }
 
 // The message that most messages are: unfragmented, up to 65,535 bytes, whole in the input, and
@@ -183,7 +191,7 @@ std::optional<Event> Session::next_frame() noexcept {
       if (is_control(frame_.opcode)) return read_control_frame();
     }
     if (auto event = read_payload()) return event;
-  } while (phase_ == Phase::open && !input_.empty());
+  } while (state_.phase == Phase::open && !input_.empty());
   return std::nullopt;
 }
 
@@ -226,9 +234,9 @@ bool Session::check_frame_start(const std::byte* wire) noexcept {
       fault = "a control frame is fragmented";
     else if ((second & 0x7FU) > max_control_payload)
       fault = "a control frame's payload is over 125 bytes";
-  } else if (detours_.in_message != (opcode == Opcode::continuation)) {
-    fault = detours_.in_message ? "a new message begins inside a fragmented one"
-                                : "a continuation continues no message";
+  } else if (state_.in_message != (opcode == Opcode::continuation)) {
+    fault = state_.in_message ? "a new message begins inside a fragmented one"
+                              : "a continuation continues no message";
   }
   if (fault == nullptr) [[likely]]
     return true;
@@ -239,7 +247,7 @@ bool Session::check_frame_start(const std::byte* wire) noexcept {
 bool Session::begin_data_frame() noexcept {
   if (frame_.opcode != Opcode::continuation) {
     message_type_ = static_cast<MessageType>(frame_.opcode);
-    detours_.in_message = true;
+    state_.in_message = true;
     first_piece_ = true;
     message_size_ = 0;
     fragments_ = 0;
@@ -280,7 +288,7 @@ std::optional<Event> Session::read_payload() noexcept {
     heard_ = true;
     quiet_bytes_ = 0;
     last = frame_.fin;
-    detours_.in_message = !last;
+    state_.in_message = !last;
   } else if ((quiet_bytes_ += payload.size()) >= limits_.idle_bytes) {
     heard_ = true;
     quiet_bytes_ %= std::max<std::size_t>(limits_.idle_bytes, 1);  // the same for any split
@@ -290,11 +298,11 @@ std::optional<Event> Session::read_payload() noexcept {
   if (broken_text) [[unlikely]] {
     fail_text(message_size_ - frame_left_ - payload.size() + good);
     // Whoever streams has seen the good bytes if they came alone, so it sees them now.
-    if (!detours_.streaming || good == 0) return std::nullopt;
+    if (!state_.streaming || good == 0) return std::nullopt;
     return Event{Piece{message_type_, payload.first(good), first_piece_, false}};
   }
 
-  if (detours_.streaming) {
+  if (state_.streaming) {
     if (payload.empty() && !last) return std::nullopt;
     const Piece piece{message_type_, payload, first_piece_, last};
     first_piece_ = false;
@@ -311,7 +319,7 @@ std::optional<Event> Session::read_payload() noexcept {
     return std::nullopt;
   }
   if (!last) return std::nullopt;
-  detours_.message_done = true;
+  state_.message_done = true;
   return Event{Message{message_type_, {message_.data(), message_.size()}}};
 }
 

@@ -134,11 +134,12 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void dispatch(const Event& event);
   void answer(const Request& request) noexcept;
   void open_if_accepted();
-  errc send_large(const Message& message);
+  [[gnu::noinline]] errc send_otherwise(const Message& message);
   void write_output() noexcept;
   void flush() noexcept;
   void flush_later() noexcept;
   void set_deadline(TimePoint deadline) noexcept;
+  [[gnu::noinline]] bool settle() noexcept;
   bool settle_ending() noexcept;
   void settle_congestion() noexcept;
 
@@ -153,7 +154,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool waiting_ : 1 = false;   // ... and write_later() was called: written() will come
   bool reading_ : 1 = true;    // as the transport was told
   bool shut_down_ : 1 = false;
-  bool drain_due_ : 1 = false;  // congested: on_drain is owed
+  bool drain_due_ : 1 = false;   // congested: on_drain is owed
+  std::error_code write_error_;  // of the write that broke the stream
   Session session_;
   std::any user_data_;
 };

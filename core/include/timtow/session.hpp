@@ -71,7 +71,7 @@ class Session {
 
   // While paused, next() has nothing to say of an open connection, what was received is held, and
   // wants_read() is false; the peer's silence does not count. Opening and closing go on.
-  void pause(bool paused) noexcept { detours_.paused = paused; }
+  void pause(bool paused) noexcept { state_.paused = paused; }
 
   // Where the next read would best go: the end of a large message that is being gathered, so that
   // it lands where it will stay. Empty when any place will do. Valid until the next call of
@@ -84,7 +84,7 @@ class Session {
 
   // From now on messages come as Piece events as their bytes arrive, and are not held in memory.
   // Limits::message_bytes still bounds each message. To be called before the connection is open.
-  void stream_messages(bool on) noexcept { detours_.streaming = on; }
+  void stream_messages(bool on) noexcept { state_.streaming = on; }
 
   // -- The opening handshake --------------------------------------------------------------------
 
@@ -147,14 +147,17 @@ class Session {
   // Whether it ended without regard to what was still to be sent: lost(), or a deadline. There is
   // then no reason to close the stream gracefully.
   bool was_cut() const noexcept { return cut_; }
+  // Open, and none of the above is asked for: wants_read(), and nothing is to be ended. Told from
+  // little, because it is nearly always so.
+  bool is_calm() const noexcept { return state_.is_plain() && !close_sent_ && !congested_; }
 
   // -- Time -------------------------------------------------------------------------------------
 
   // When to call expire(), or `never`. Clocks that this session started since the last call start
   // from `now`: ask after each round of receiving and sending.
   TimePoint deadline(TimePoint now) noexcept {
-    if (phase_ != Phase::open || close_sent_) return deadline_of_phase(now);
-    if (heard_ || detours_.paused) {
+    if (state_.phase != Phase::open || close_sent_) return deadline_of_phase(now);
+    if (heard_ || state_.paused) {
       heard_ = false;
       pinged_ = false;
       last_life_ = now;
@@ -167,23 +170,24 @@ class Session {
   // -- State ------------------------------------------------------------------------------------
 
   // Whether messages can be sent: the opening handshake is done and no close frame was sent.
-  bool is_open() const noexcept { return phase_ == Phase::open && !close_sent_; }
+  bool is_open() const noexcept { return state_.phase == Phase::open && !close_sent_; }
   // Whether nothing that arrives matters any more: the closed event was handed out, or is next.
-  bool is_ended() const noexcept { return phase_ == Phase::ended; }
+  bool is_ended() const noexcept { return state_.phase == Phase::ended; }
   Role role() const noexcept { return role_; }
   // Negotiated; empty when none.
   std::string_view subprotocol() const noexcept { return subprotocol_; }
 
  private:
   enum class Phase : std::uint8_t {
+    open = 0,  // frames; 0 for is_plain()
     head,      // server: the request is coming; client: the response is
     deciding,  // server: the application has the request
-    open,      // frames
     ended,     // nothing that arrives matters any more
   };
   struct Handshake;
 
   // Input, session_input.cpp.
+  [[gnu::noinline]] void receive_more(MutableBytes bytes) noexcept;
   [[gnu::noinline]] std::optional<Event> next_of_any() noexcept;
   std::optional<Event> next_whole_message() noexcept;
   std::optional<Event> next_frame() noexcept;
@@ -228,26 +232,26 @@ class Session {
 
   const Limits& limits_;
   Role role_;
-  Phase phase_ = Phase::head;
 
-  // What keeps next() from its short way; told from one comparison.
-  struct alignas(8) Detours {
+  // What keeps a message from its short way through; told from one comparison.
+  struct alignas(8) State {
+    Phase phase = Phase::head;
+    bool input_ended = false;
     bool streaming = false;
     bool paused = false;
     bool in_message = false;    // a message has begun and not ended
     bool message_done = false;  // message_ was handed out: recycle it
     bool carry_done = false;    // so was carry_
     bool holding = false;       // input_ is the tail of held_
-    std::array<bool, 2> unused{};
 
-    bool any() const noexcept { return std::bit_cast<std::uint64_t>(*this) != 0; }
-  } detours_;
+    // Open, and nothing under way (but for what may be in carry_).
+    bool is_plain() const noexcept { return std::bit_cast<std::uint64_t>(*this) == 0; }
+  } state_;
 
   bool in_payload_ : 1 = false;       // a data frame's payload is coming
   bool first_piece_ : 1 = false;      // streaming: no piece of this message was handed out yet
   bool sending_message_ : 1 = false;  // send_piece() has begun a message
   bool close_sent_ : 1 = false;
-  bool input_ended_ : 1 = false;
   bool cut_ : 1 = false;         // the stream is of no use any more
   bool ending_due_ : 1 = false;  // the closed event is still to be handed out
   bool congested_ : 1 = false;

@@ -8,34 +8,12 @@
 namespace timtow {
 
 Outbox::Chunk* Outbox::make_chunk(std::size_t payload) noexcept {
-  const std::size_t size = sizeof(Chunk) + payload;
-  const Block block = size == usual_block ? pool_->allocate(usual_block) : pool_->allocate(size);
-  if (!block) return nullptr;
-  std::byte* const data = block.data + sizeof(Chunk);
-  return new (block.data) Chunk{.next = nullptr,
-                                .begin = data,
-                                .end = data,
-                                .room = block.size - sizeof(Chunk),
-                                .block_size = block.size,
-                                .borrowed = false};
-}
-
-void Outbox::push(Chunk* chunk) noexcept {
-  (tail_ == nullptr ? head_ : tail_->next) = chunk;
-  tail_ = chunk;
-}
-
-void Outbox::release(Chunk* chunk) noexcept {
-  auto* const data = reinterpret_cast<std::byte*>(chunk);
-  if (chunk->block_size == usual_block)
-    pool_->release({data, usual_block});
-  else
-    pool_->release({data, chunk->block_size});
+  const Block block = pool_->allocate(sizeof(Chunk) + payload);
+  return block ? make_chunk(block) : nullptr;
 }
 
 std::byte* Outbox::reserve_in_new_chunk(std::size_t size) noexcept {
-  constexpr std::size_t usual = usual_block - sizeof(Chunk);
-  Chunk* const chunk = size <= usual ? make_chunk(usual) : make_chunk(size);
+  Chunk* const chunk = make_chunk(std::max(size, usual_block - sizeof(Chunk)));
   if (chunk == nullptr) return nullptr;
   push(chunk);
   return chunk->room_begin();
@@ -87,9 +65,8 @@ bool Outbox::own() noexcept {
   return true;
 }
 
-void Outbox::sent(std::size_t size) noexcept {
+void Outbox::sent_in_part(std::size_t size) noexcept {
   size_ -= size;
-  if (size_ == 0) return clear();
   while (size > 0) {
     const auto waiting = static_cast<std::size_t>(head_->end - head_->begin);
     if (size < waiting) {
@@ -99,12 +76,6 @@ void Outbox::sent(std::size_t size) noexcept {
     size -= waiting;
     release(std::exchange(head_, head_->next));
   }
-}
-
-void Outbox::clear() noexcept {
-  while (head_ != nullptr) release(std::exchange(head_, head_->next));
-  tail_ = nullptr;
-  size_ = 0;
 }
 
 }  // namespace timtow

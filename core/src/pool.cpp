@@ -14,26 +14,24 @@ Pool::~Pool() {
 }
 
 Block Pool::allocate_from_system(std::size_t size) noexcept {
+  const std::size_t index = class_of(size);
+  if (index < classes) size = size_of(index);
+  if (size > budget_left_) return {};
   auto* const data = static_cast<std::byte*>(std::malloc(size));
   if (data == nullptr) return {};
-  held_ += size;
-  in_use_ += size;
+  budget_left_ -= size;
   return {data, size};
 }
 
-void Pool::give_back(Block block) noexcept {
-  held_ -= block.size;
-  std::free(block.data);
-}
+void Pool::give_back(Block block) noexcept { std::free(block.data); }
 
 Block Pool::grow(Block block, std::size_t used, std::size_t size) noexcept {
   if (size <= block.size) return block;
   if (class_of(block.size) == classes) {  // the system's own: it may grow in place
-    if (size - block.size > budget_ - in_use_) return {};
+    if (size - block.size > budget_left_) return {};
     auto* const data = static_cast<std::byte*>(std::realloc(block.data, size));
     if (data == nullptr) return {};
-    held_ += size - block.size;
-    in_use_ += size - block.size;
+    budget_left_ -= size - block.size;
     return {data, size};
   }
   const Block larger = allocate(size);

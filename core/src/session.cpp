@@ -58,8 +58,8 @@ errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
   if (to == nullptr) return errc::no_memory;
   to[0] = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
   to[1] = static_cast<std::byte>(payload.size());
-  detail::copy_short(to + 2, payload.data(), payload.size());
   commit_output(2 + payload.size());
+  detail::copy_short(to + 2, payload.data(), payload.size());
   return errc::ok;
 }
 
@@ -101,8 +101,7 @@ void Session::commit_output(std::size_t size) noexcept {
 // Whether a message of this size may be queued now.
 errc Session::check_output(std::size_t size) const noexcept {
   if (!is_open()) return errc::not_open;
-  const std::size_t room = limits_.output_bytes - std::min(limits_.output_bytes, outbox_.size());
-  return size > room ? errc::output_full : errc::ok;
+  return outbox_.size() + size > limits_.output_bytes ? errc::output_full : errc::ok;
 }
 
 errc Session::send(const Message& message) noexcept {

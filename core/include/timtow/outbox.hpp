@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
+#include <utility>
 
 #include "timtow/bytes.hpp"
 #include "timtow/pool.hpp"
@@ -27,7 +29,8 @@ class Outbox {
   // Room for `size` contiguous bytes at the end, to be written and then committed; null when there
   // is no memory.
   std::byte* reserve(std::size_t size) noexcept {
-    if (tail_ == nullptr || tail_->room < size) return reserve_in_new_chunk(size);
+    if ((tail_ == nullptr || tail_->room < size) && !add_free_chunk(size)) [[unlikely]]
+      return reserve_in_new_chunk(size);
     return tail_->room_begin();
   }
   void commit(std::size_t size) noexcept {
@@ -53,9 +56,18 @@ class Outbox {
     return gather;
   }
   // The first `size` bytes of the output have been written.
-  void sent(std::size_t size) noexcept;
+  void sent(std::size_t size) noexcept {
+    if (size == size_)
+      clear();
+    else
+      sent_in_part(size);
+  }
 
-  void clear() noexcept;
+  void clear() noexcept {
+    while (head_ != nullptr) release(std::exchange(head_, head_->next));
+    tail_ = nullptr;
+    size_ = 0;
+  }
 
  private:
   struct Chunk {
@@ -69,13 +81,40 @@ class Outbox {
     std::byte* room_begin() const noexcept { return const_cast<std::byte*>(end); }
   };
 
-  // Blocks of the one size that nearly all output fits are had, and given back, without a search.
+  // Blocks of the one size that nearly all output fits are had, and given back, without a search
+  // and without a call.
   static constexpr std::size_t usual_block = 4096;
 
-  std::byte* reserve_in_new_chunk(std::size_t size) noexcept;
+  bool add_free_chunk(std::size_t payload) noexcept {
+    if (payload > usual_block - sizeof(Chunk)) return false;
+    const Block block = pool_->allocate_free(usual_block);
+    if (!block) return false;
+    push(make_chunk(block));
+    return true;
+  }
+  static Chunk* make_chunk(Block block) noexcept {
+    std::byte* const data = block.data + sizeof(Chunk);
+    return new (block.data) Chunk{.next = nullptr,
+                                  .begin = data,
+                                  .end = data,
+                                  .room = block.size - sizeof(Chunk),
+                                  .block_size = block.size,
+                                  .borrowed = false};
+  }
+  void push(Chunk* chunk) noexcept {
+    (tail_ == nullptr ? head_ : tail_->next) = chunk;
+    tail_ = chunk;
+  }
+  void release(Chunk* chunk) noexcept {
+    auto* const data = reinterpret_cast<std::byte*>(chunk);
+    if (chunk->block_size == usual_block) [[likely]]
+      pool_->release({data, usual_block});
+    else
+      pool_->release({data, chunk->block_size});
+  }
+  [[gnu::noinline]] std::byte* reserve_in_new_chunk(std::size_t size) noexcept;
+  [[gnu::noinline]] void sent_in_part(std::size_t size) noexcept;
   Chunk* make_chunk(std::size_t payload) noexcept;
-  void push(Chunk* chunk) noexcept;
-  void release(Chunk* chunk) noexcept;
 
   Pool* pool_;
   Chunk* head_ = nullptr;

@@ -27,26 +27,33 @@ class Pool {
   // keep: bytes of free blocks held for the next borrower.
   explicit Pool(std::size_t budget = std::numeric_limits<std::size_t>::max(),
                 std::size_t keep = 4 * 1024 * 1024) noexcept
-      : budget_(budget), keep_(keep) {}
+      : budget_(budget), budget_left_(budget), keep_left_(keep) {}
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool();
 
   // A block of at least `size` bytes, or an empty one when memory or the budget ran out.
   Block allocate(std::size_t size) noexcept {
+    const Block block = allocate_free(size);
+    return block ? block : allocate_from_system(size);
+  }
+  // As allocate(), but without asking the system: empty when no such block is free.
+  Block allocate_free(std::size_t size) noexcept {
     const std::size_t index = class_of(size);
-    if (index < classes) size = smallest << 2 * index;
-    if (size > budget_ - in_use_) return {};
-    if (index == classes || free_[index] == nullptr) return allocate_from_system(size);
+    if (index == classes || free_[index] == nullptr) return {};
+    size = size_of(index);
+    if (size > budget_left_) return {};
     Free* const block = free_[index];
     free_[index] = block->next;
-    in_use_ += size;
+    budget_left_ -= size;
+    keep_left_ += size;
     return {reinterpret_cast<std::byte*>(block), size};
   }
   void release(Block block) noexcept {
     const std::size_t index = class_of(block.size);
-    in_use_ -= block.size;
-    if (index == classes || held_ - in_use_ > keep_) return give_back(block);
+    budget_left_ += block.size;
+    if (index == classes || block.size > keep_left_) return give_back(block);
+    keep_left_ -= block.size;
     free_[index] = new (block.data) Free{free_[index]};
   }
 
@@ -54,7 +61,7 @@ class Pool {
   // old block is gone, unless the answer is empty: then it is as it was.
   Block grow(Block block, std::size_t used, std::size_t size) noexcept;
 
-  std::size_t in_use() const noexcept { return in_use_; }
+  std::size_t in_use() const noexcept { return budget_ - budget_left_; }
 
  private:
   struct Free {
@@ -69,14 +76,14 @@ class Pool {
     const auto doublings = static_cast<std::size_t>(std::bit_width((size - 1) / smallest));
     return std::min((doublings + 1) / 2, classes);
   }
-  Block allocate_from_system(std::size_t size) noexcept;
-  void give_back(Block block) noexcept;
+  static constexpr std::size_t size_of(std::size_t index) noexcept { return smallest << 2 * index; }
+  [[gnu::noinline]] Block allocate_from_system(std::size_t size) noexcept;
+  static void give_back(Block block) noexcept;
 
   std::array<Free*, classes> free_{};
-  std::size_t held_ = 0;  // bytes had from the system, in use or free
-  std::size_t in_use_ = 0;
   std::size_t budget_;
-  std::size_t keep_;
+  std::size_t budget_left_;
+  std::size_t keep_left_;
 };
 
 // Bytes in one growing block of a pool. Its memory grows with what is put in.

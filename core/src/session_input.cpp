@@ -63,8 +63,11 @@ void Session::release_held() noexcept {
 }
 
 MutableBytes Session::read_space() noexcept {
-  if (!in_payload_ || state_.streaming || frame_left_ < worth_reading_in_place || !input_.empty())
-    return {};
+  return in_payload_ ? payload_space() : MutableBytes{};
+}
+
+MutableBytes Session::payload_space() noexcept {
+  if (state_.streaming || frame_left_ < worth_reading_in_place || !input_.empty()) return {};
   const auto left = static_cast<std::size_t>(frame_left_);
   std::byte* const room = message_.reserve(std::min(left, std::max(usual_read, message_.size())));
   if (room == nullptr) return {};  // the read goes elsewhere, and its bytes are refused there

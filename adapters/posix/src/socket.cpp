@@ -101,6 +101,17 @@ Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
   return {};
 }
 
+// Apart, for the room that it needs.
+[[gnu::noinline]] ssize_t send_parts(int fd, const Gather& bytes) noexcept {
+  std::array<iovec, Gather::capacity> parts;
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    parts[i] = {const_cast<std::byte*>(bytes[i].data()), bytes[i].size()};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = bytes.size();
+  return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -226,19 +237,11 @@ bool make_ready(int fd, Error& error) noexcept {
 }
 
 std::size_t write_some(int fd, const Gather& bytes, std::error_code& error) noexcept {
-  ssize_t count = 0;
-  if (bytes.size() == 1) {
-    count = send(fd, bytes.front().data(), bytes.front().size(), MSG_NOSIGNAL);
-  } else {
-    std::array<iovec, Gather::capacity> parts;
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-      parts[i] = {const_cast<std::byte*>(bytes[i].data()), bytes[i].size()};
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = bytes.size();
-    count = sendmsg(fd, &message, MSG_NOSIGNAL);
-  }
-  if (count >= 0) return static_cast<std::size_t>(count);
+  const ssize_t count = bytes.size() == 1
+                            ? send(fd, bytes.front().data(), bytes.front().size(), MSG_NOSIGNAL)
+                            : send_parts(fd, bytes);
+  if (count >= 0) [[likely]]
+    return static_cast<std::size_t>(count);
   const std::error_code failure = last_error();
   if (!would_block(failure)) error = failure;
   return 0;

@@ -187,6 +187,7 @@ class Session {
   struct Handshake;
 
   // Input, session_input.cpp.
+  [[gnu::noinline]] MutableBytes payload_space() noexcept;
   [[gnu::noinline]] void receive_more(MutableBytes bytes) noexcept;
   [[gnu::noinline]] std::optional<Event> next_of_any() noexcept;
   std::optional<Event> next_whole_message() noexcept;

@@ -64,9 +64,9 @@ Error Url::parse(std::string_view text, Url& url) {
     return bad("the URL's host is not one");
   }
   if (host.empty()) return bad("the URL has no host");
-  url = {.host = std::string{host},
-         .port = port,
-         .target = (target.starts_with('/') ? "" : "/") + std::string{target}};
+  url = {.host = std::string{host}, .port = port, .target = {}};
+  if (!target.starts_with('/')) url.target = '/';
+  url.target += target;
   return {};
 }
 

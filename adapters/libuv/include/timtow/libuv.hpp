@@ -14,8 +14,8 @@ class Loop : public posix::ReadinessLoop {
  public:
   Loop();  // throws std::system_error
   // On a loop that lives longer. Listeners, connections and timers keep its uv_run() going; what is
-  // paused does not, nor does post(). When this is destroyed the loop is left as it was, once it has
-  // run again to tell that the handles are closed.
+  // paused does not, nor does post(). When this is destroyed the loop is left as it was, once it
+  // has run again to tell that the handles are closed.
   explicit Loop(uv_loop_s& loop);  // throws std::system_error
   ~Loop() override;
 

@@ -1,6 +1,6 @@
 # Configures SOURCE afresh below WORK with OPTIONS, and looks at the RESULT (ok or error) and at
-# what it SAYS (a regular expression). With STRAY, in a copy of the sources to which that file was
-# added.
+# what it SAYS (regular expressions, separated by |, all of which have to match). With STRAY, in a
+# copy of the sources to which that file was added.
 
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
@@ -29,6 +29,9 @@ endif()
 
 # cmake breaks long sentences into lines.
 string(REGEX REPLACE "[ \n]+" " " sentence "${output}")
-if(NOT sentence MATCHES "${SAYS}")
-  message(FATAL_ERROR "configuring does not say \"${SAYS}\":\n${output}")
-endif()
+string(REPLACE "|" ";" SAYS "${SAYS}")
+foreach(each IN LISTS SAYS)
+  if(NOT sentence MATCHES "${each}")
+    message(FATAL_ERROR "configuring does not say \"${each}\":\n${output}")
+  endif()
+endforeach()

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <ostream>
+#include <string>
 
 using namespace timtow;
 
@@ -71,13 +72,14 @@ TEST_CASE("url: what is none is refused with what is wrong, and leaves the other
       {"ws://a/\r\nX: y", "the URL's path is not percent-encoded"},
       {"ws://a/\xC3\xA4", "the URL's path is not percent-encoded"},
   };
-  for (const auto& [text, cause] : examples) {
+  for (const auto& each : examples) {
+    const std::string text = each[0];
+    const std::string cause = each[1];
     CAPTURE(text);
     Url url{.host = "before", .port = 7, .target = "/before"};
     const Error error = Url::parse(text, url);
     CHECK(error.code == errc::bad_address);
-    CHECK(error.text ==
-          std::string{cause} + ": \"" + text + "\"; it looks like ws://example.org:9001/path");
+    CHECK(error.text == cause + ": \"" + text + "\"; it looks like ws://example.org:9001/path");
     CHECK(url.host == "before");
     CHECK(url.port == 7);
     CHECK(url.target == "/before");

@@ -1,6 +1,6 @@
 # Configures, builds and runs consumer/ below WORK against timtow, in one MODE:
 #   find_package   the package below PREFIX
-#   pkg_config     the same through pkg-config and nothing but the compiler
+#   pkg_config     the same, on LOOP, through pkg-config and nothing but the compiler
 #   subdirectory   the sources
 #   conformance    as find_package, with the adapter of examples/port/ as the consumer: it passes the
 #                  installed suite
@@ -27,13 +27,17 @@ if(MODE STREQUAL "pkg_config")
   if(NOT PKG_CONFIG)
     message(FATAL_ERROR "pkg-config is missing: install the Debian package pkg-config.")
   endif()
-  file(GLOB_RECURSE files "${PREFIX}/timtow-poll.pc")
+  # The same program on another loop.
+  file(READ "${consumer}/main.cpp" program)
+  string(REGEX REPLACE "(timtow/|timtow::)poll" "\\1${LOOP}" program "${program}")
+  file(WRITE "${WORK}/main.cpp" "${program}")
+  file(GLOB_RECURSE files "${PREFIX}/timtow-${LOOP}.pc")
   cmake_path(GET files PARENT_PATH folder)
   set(ENV{PKG_CONFIG_PATH} "${folder}")
-  run("${PKG_CONFIG}" --cflags --libs timtow-poll)
+  run("${PKG_CONFIG}" --cflags --libs timtow-${LOOP})
   separate_arguments(words UNIX_COMMAND "${output}")
   separate_arguments(FLAGS UNIX_COMMAND "${FLAGS}")
-  run(${COMPILER} -std=c++20 ${FLAGS} "${consumer}/main.cpp" ${words} -o "${WORK}/consumer")
+  run(${COMPILER} -std=c++20 ${FLAGS} "${WORK}/main.cpp" ${words} -o "${WORK}/consumer")
   run("${WORK}/consumer")
   return()
 endif()

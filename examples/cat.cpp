@@ -129,9 +129,9 @@ class Cat {
   }
 
   void end() {
-    if (client_.connection() != nullptr) return client_.close();
-    client_.close();  // it is connecting anew, and there is nothing to say any more
-    loop_.stop();
+    const bool is_open = client_.connection() != nullptr;
+    client_.close();
+    if (!is_open) loop_.stop();  // it is connecting anew, and there is nothing to say any more
   }
 
   void complain(const std::string& sentence) {

@@ -63,7 +63,7 @@ class Client::Core final : public Connection::Owner,
   bool is_active() const noexcept { return step_ != Step::idle; }
 
   std::shared_ptr<Connection> connection() const noexcept {
-    return current_ != nullptr && current_->is_open() ? current_->keep() : nullptr;
+    return step_ == Step::open && current_->is_open() ? current_->keep() : nullptr;
   }
 
   Error connect() {
@@ -88,17 +88,19 @@ class Client::Core final : public Connection::Owner,
     return {};
   }
 
-  void close(CloseCode code, std::string_view reason) {
+  errc close(CloseCode code, std::string_view reason) {
     const Loop::Batch batch{loop_};
-    if (step_ == Step::closing) return;
+    if (step_ == Step::closing) return errc::ok;
     Connection* const connection = current_;
     if (step_ == Step::open) {
+      const errc result = connection->close(code, reason);
+      if (result != errc::ok && result != errc::not_open) return result;  // not_open: it is closing
       step_ = Step::closing;
-      connection->close(code, reason);
-      return;
+      return errc::ok;
     }
     rest();
     if (connection != nullptr) connection->abort();
+    return errc::ok;
   }
 
   // Cuts all that is left, and says nothing any more.
@@ -111,7 +113,6 @@ class Client::Core final : public Connection::Owner,
 
   void release(Connection& connection) noexcept override {
     const auto self = shared_from_this();  // the last connection may hold the last reference
-    if (&connection == current_) rest();   // the application has cut it before it opened
     std::erase_if(connections_, [&](const auto& each) { return each.get() == &connection; });
   }
 
@@ -248,8 +249,7 @@ class Client::Core final : public Connection::Owner,
   }
 
   void handshake_failed(const Error& error) {
-    // That is our own doing: of close(), which says nothing, or the application's own.
-    if (error.code == errc::cancelled) return;
+    if (current_ == nullptr) return;  // it was given up, and what has begun since is another one
     failed(!is_final(error.code, status_),
            make_error(error.code, "the opening handshake with %.100s failed: %s",
                       options_.url.c_str(), error.text.c_str()));
@@ -337,7 +337,7 @@ Client::~Client() { core_->abandon(); }
 
 Error Client::connect() { return core_->connect(); }
 
-void Client::close(CloseCode code, std::string_view reason) { core_->close(code, reason); }
+errc Client::close(CloseCode code, std::string_view reason) { return core_->close(code, reason); }
 
 bool Client::is_active() const noexcept { return core_->is_active(); }
 

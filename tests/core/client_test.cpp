@@ -523,3 +523,208 @@ TEST_CASE("client: memory that runs out is an error, or there was none") {
   }
   CHECK(n > 5);
 }
+
+TEST_CASE("client: close() inside on_response gives up an answer of any kind, for good") {
+  for (const bool refused_by_server : {true, false}) {
+    CAPTURE(refused_by_server);
+    World world;
+    world.options.reconnect.emplace();
+    world.handlers.on_response = [&](Connection&, const Response&) { world.client->close(); };
+    world.connect();
+    if (refused_by_server)
+      world.server().sends("HTTP/1.1 503 x\r\n\r\n");
+    else
+      world.accept();
+    CHECK(world.log.empty());
+    CHECK_FALSE(world.client->is_active());
+    CHECK(world.server().closed);
+    world.loop.passes(1h);
+    CHECK(world.loop.peers.size() == 1);
+  }
+}
+
+TEST_CASE("client: connect() behind close() inside on_response is a new attempt") {
+  for (const std::string status : {"403", "503", "101"}) {
+    CAPTURE(status);
+    World world;
+    world.handlers.on_response = [&](Connection&, const Response&) {
+      if (world.loop.peers.size() > 1) return;
+      world.client->close();
+      CHECK_FALSE(world.client->connect());
+    };
+    world.connect();
+    if (status == "101")
+      world.accept();
+    else
+      world.server().sends("HTTP/1.1 " + status + " x\r\n\r\n");
+    CHECK(world.log.empty());
+    REQUIRE(world.loop.peers.size() == 2);
+    world.accept();
+    CHECK(world.heard() == Lines{"open"});
+  }
+}
+
+TEST_CASE("client: destroyed inside on_response of a refusal, it leaves no timer behind") {
+  World world;
+  world.options.reconnect.emplace();
+  world.handlers.on_response = [&](Connection&, const Response&) { world.client.reset(); };
+  world.connect();
+  world.server().sends("HTTP/1.1 503 x\r\n\r\n");
+  CHECK(world.loop.timers().size() == 0);
+  world.loop.passes(1h);
+  CHECK(world.log.empty());
+  CHECK(world.loop.peers.size() == 1);
+}
+
+TEST_CASE("client: a connection that the application cuts before it opens has failed") {
+  World world;
+  world.options.reconnect.emplace();
+  world.handlers.on_response = [](Connection& connection, const Response&) { connection.abort(); };
+  world.connect().accept();
+  CHECK(world.heard() == Lines{"the opening handshake with ws://example.org/chat failed: the "
+                               "connection broke: cancelled, again"});
+  world.handlers.on_response = {};
+  world.loop.passes(1s);
+  CHECK(world.loop.peers.size() == 2);
+}
+
+TEST_CASE("client: close() with what cannot be sent is refused, and nothing happens") {
+  World world;
+  world.options.reconnect.emplace();
+  world.connect().accept();
+  CHECK(world.client->close(1006) == errc::invalid_close);
+  CHECK(world.client->close(1000, std::string(124, 'x')) == errc::invalid_close);
+  world.loop.settle();
+  CHECK(world.server().written.empty());
+  CHECK(world.client->connection() != nullptr);
+  CHECK(world.client->close(1000, "bye") == errc::ok);
+  world.loop.settle();
+  std::string_view wire = world.server().written;
+  CHECK(test::decode(wire)->payload == test::close_payload(1000, "bye"));
+}
+
+TEST_CASE("client: close() of a connection that is closing already ends it for good") {
+  World world;
+  world.options.reconnect.emplace();
+  world.connect().accept();
+  world.client->connection()->close();
+  CHECK(world.client->connection() == nullptr);
+  world.client->close();
+  world.loop.settle();
+  world.server().sends(test::server_frame(opcode::close, test::close_payload(1000)));
+  world.server().ends();
+  CHECK(world.heard() == Lines{"response 101", "open", "closed 1000"});
+  world.loop.passes(1h);
+  CHECK(world.loop.peers.size() == 1);
+}
+
+TEST_CASE("client: a connection is none before on_open, and none behind on_close") {
+  World world;
+  const auto look = [&] {
+    const bool is_open = world.client->connection() != nullptr;
+    CHECK((world.client->send("x") == errc::ok) == is_open);
+    world.log.push_back(is_open ? "is open" : "is not");
+  };
+  world.handlers.on_response = [&](Connection&, const Response&) { look(); };
+  world.handlers.on_open = [&](Connection&) { look(); };
+  world.handlers.on_close = [&](Connection&, const Closed&) { look(); };
+  world.connect().accept();
+  world.server().breaks();
+  CHECK(world.heard() == Lines{"is not", "is open", "is not"});
+}
+
+TEST_CASE("client: a transport that never came to be is a handshake that failed") {
+  World world;
+  world.loop.fail_to_open = std::make_error_code(std::errc::too_many_files_open);
+  world.options.reconnect.emplace();
+  world.connect();
+  CHECK(world.heard() == Lines{"the opening handshake with ws://example.org/chat failed: the "
+                               "connection broke: Too many open files, again"});
+  world.loop.passes(1s);
+  world.accept();
+  CHECK(world.heard() == Lines{"response 101", "open"});
+}
+
+TEST_CASE("client: every call inside every handler") {
+  const char* const handlers[] = {"response 101", "response 503", "open",      "message",
+                                  "ping",         "pong",         "drain",     "close",
+                                  "no handshake", "no address",   "connecting"};
+  enum class Call { close, abort, connect, close_and_connect, send, destroy };
+  for (const std::string where : handlers) {
+    for (const Call call : {Call::close, Call::abort, Call::connect, Call::close_and_connect,
+                            Call::send, Call::destroy}) {
+      for (const bool reconnect : {false, true}) {
+        CAPTURE(where);
+        CAPTURE(static_cast<int>(call));
+        CAPTURE(reconnect);
+        World world;
+        world.limits.output_high_water = 1000;
+        world.limits.output_low_water = 100;
+        if (reconnect) world.options.reconnect = Reconnect{.first = 1s, .most = 1s};
+        bool called = false;
+        bool again = false;  // whether a connection has to follow
+        std::size_t attempts = 0;
+        const auto act = [&](const std::string& name, Connection* connection) {
+          if (name != where || std::exchange(called, true)) return;
+          attempts = world.loop.resolved.size();
+          again = reconnect;
+          if (call == Call::close) world.client->close(), again = false;
+          if (call == Call::abort && connection != nullptr) connection->abort();
+          if (call == Call::connect)
+            again = world.client->connect().code != errc::cancelled || reconnect;
+          if (call == Call::close_and_connect) {
+            const bool closes = world.client->connection() != nullptr;
+            world.client->close();
+            const Error error = world.client->connect();
+            CHECK(error.code == (closes ? make_error_code(errc::cancelled) : std::error_code{}));
+            again = !closes;
+          }
+          if (call == Call::send)
+            CHECK((world.client->send("x") == errc::ok) == (world.client->connection() != nullptr));
+          if (call == Call::destroy) world.client.reset(), again = false;
+        };
+        Handlers& on = world.handlers;
+        on.on_response = [&](Connection& c, const Response& response) {
+          act("response " + std::to_string(response.status), &c);
+        };
+        on.on_open = [&](Connection& c) {
+          if (where == "drain") c.send(std::string(2000, 'x'));
+          act("open", &c);
+        };
+        on.on_message = [&](Connection& c, const Message&) { act("message", &c); };
+        on.on_ping = [&](Connection& c, Bytes) { act("ping", &c); };
+        on.on_pong = [&](Connection& c, Bytes) { act("pong", &c); };
+        on.on_drain = [&](Connection& c) { act("drain", &c); };
+        on.on_close = [&](Connection& c, const Closed&) { act("close", &c); };
+        on.on_error = [&](const Error&) {
+          act(where, nullptr);  // one of the last three
+        };
+        if (where == "no address") world.loop.resolve_error = make_error(errc::host_not_found, "x");
+        if (where == "connecting") world.loop.connect_errors = {refused};
+
+        world.connect();
+        world.loop.resolve_error = {};
+        if (where == "response 503") {
+          world.server().sends("HTTP/1.1 503 x\r\n\r\n");
+        } else if (where == "no handshake") {
+          world.server().ends();
+        } else if (!called) {
+          if (where == "drain") world.server().room = world.server().written.size();
+          world.accept();
+          world.server().takes_all();
+          if (where == "message") world.server().sends(test::server_frame(opcode::text, "x"));
+          if (where == "ping") world.server().sends(test::server_frame(opcode::ping, "x"));
+          if (where == "pong") world.server().sends(test::server_frame(opcode::pong, "x"));
+        }
+        if (!world.loop.peers.empty()) world.server().breaks();
+        world.loop.passes(1h);
+        CHECK(called);
+        CHECK((world.loop.resolved.size() > attempts) == again);
+        world.client.reset();
+        world.loop.settle();
+        CHECK(world.loop.timers().size() == 0);
+        CHECK(world.loop.pending() == 0);
+      }
+    }
+  }
+}

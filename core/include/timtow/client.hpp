@@ -43,8 +43,8 @@ struct ClientOptions {
   // when its share of the time has passed. The opening handshake has Limits::handshake_time.
   Duration connect_time = std::chrono::seconds{10};
   // When given, a connection that failed or ended is made anew, and the name looked up afresh:
-  // unless close() ended it, or the answer to the upgrade was final. Final is what is no WebSocket
-  // server's, and a status of 300 to 499 but for 408, 425 and 429.
+  // unless Client::close() ended it, or the answer to the upgrade was final. Final is what is no
+  // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429.
   std::optional<Reconnect> reconnect = {};
 };
 
@@ -63,8 +63,9 @@ class Client {
   // the client is active already; then nothing happens.
   Error connect();
   // Starts the closing handshake if the connection is open (on_close follows); otherwise gives up
-  // without a word. Either way it is not made anew, until connect() is called.
-  void close(CloseCode code = close_code::normal, std::string_view reason = {});
+  // without a word. Either way it is not made anew, until connect() is called. Any other result
+  // than errc::ok is that of Connection::close(), and then nothing happens.
+  errc close(CloseCode code = close_code::normal, std::string_view reason = {});
 
   // Whether there is a connection, or one may come without another connect(). Where on_close and
   // on_error are called, it tells already what comes next.

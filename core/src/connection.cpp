@@ -209,7 +209,13 @@ void Connection::go_away() {
 
 void Connection::abort() {
   const Loop::Batch batch{loop_};
-  session_.lost(errc::cancelled);
+  if (session_.is_ended() && transport_ != nullptr) write_output();
+  // When all is said, and only the end of the peer's stream is waited for, a reset could destroy
+  // our close frame on its way.
+  if (session_.is_ended() && session_.output_size() == 0)
+    session_.end_of_input();
+  else
+    session_.lost(errc::cancelled);
   flush_later();
 }
 

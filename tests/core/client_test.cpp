@@ -728,3 +728,29 @@ TEST_CASE("client: every call inside every handler") {
     }
   }
 }
+
+TEST_CASE("client: destroyed in or behind on_close, the server still gets our close frame") {
+  for (const bool inside : {true, false}) {
+    CAPTURE(inside);
+    World world;
+    if (inside) world.handlers.on_close = [&](Connection&, const Closed&) { world.client.reset(); };
+    world.connect().accept();
+    world.server().sends(test::server_frame(opcode::close, test::close_payload(1000)));
+    world.client.reset();
+    std::string_view wire = world.server().written;
+    const auto frame = test::decode(wire);
+    REQUIRE(frame);
+    CHECK(frame->payload == test::close_payload(1000));
+    CHECK(world.server().closed == How::graceful);
+  }
+}
+
+TEST_CASE("client: destroyed behind on_close while the close frame waits, it is cut") {
+  World world;
+  world.connect();
+  world.server().room = 0;
+  world.accept();
+  world.server().sends(test::server_frame(opcode::close, test::close_payload(1000)));
+  world.client.reset();
+  CHECK(world.server().closed == How::abortive);
+}

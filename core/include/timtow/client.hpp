@@ -56,7 +56,8 @@ class Client {
   Client(Loop& loop, ClientOptions options, Handlers handlers, const Limits& limits = {});
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
-  // Cuts what is connected, without calling a handler. May be called from inside one.
+  // Cuts what is connected, without calling a handler. May be called from inside one. Behind
+  // on_close there is nothing to cut: the server still gets our close frame.
   ~Client();
 
   // Starts to connect, and leaves the rest to the handlers. An error if the options are wrong or

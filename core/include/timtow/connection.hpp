@@ -102,7 +102,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
   // Starts the closing handshake; on_close follows when it is done or Limits::close_time is over.
   errc close(CloseCode code = close_code::normal, std::string_view reason = {});
-  // Cuts the connection without a word. on_close follows, with errc::cancelled.
+  // Cuts the connection without a word. on_close follows, with errc::cancelled. Behind on_close it
+  // only stops waiting for the peer to end the stream.
   void abort();
 
   // Stops reading: no message comes until resume(), and the peer is slowed down. Idempotent.

@@ -44,6 +44,8 @@ Error Url::parse(std::string_view text, Url& url) {
 
   std::uint16_t port = default_port;
   const auto bracket = host.rfind(']');
+  if (host.starts_with('[') && bracket == std::string_view::npos)
+    return bad("the URL's IPv6 address is not closed by ]");
   const auto separator = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
   if (separator != std::string_view::npos) {
     const std::string_view digits = host.substr(separator + 1);

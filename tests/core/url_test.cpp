@@ -59,7 +59,7 @@ TEST_CASE("url: what is none is refused with what is wrong, and leaves the other
       {"ws://a:8x", "the URL's port is not a number from 1 to 65535"},
       {"ws://a:b:80", "the URL's port is not a number from 1 to 65535"},
       {"ws://::1/", "the URL's port is not a number from 1 to 65535"},
-      {"ws://[::1/", "the URL's port is not a number from 1 to 65535"},
+      {"ws://[::1/", "the URL's IPv6 address is not closed by ]"},
       {"ws://[::1]x", "the URL's IPv6 address is not closed by ]"},
       {"ws://[1234]/", "what stands in brackets is no IPv6 address"},
       {"ws://[::g]/", "what stands in brackets is no IPv6 address"},

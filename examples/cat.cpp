@@ -97,14 +97,14 @@ class Cat {
       if (message.is_text()) std::putchar('\n');
       std::fflush(stdout);
     };
-    handlers.on_error = [this](const timtow::Error& error) { complain(error.text); };
+    handlers.on_error = [this](const timtow::Error& error) { lost(error.text); };
     handlers.on_close = [this](timtow::Connection&, const timtow::Closed& closed) {
       if (closed.error != nullptr)
-        complain(closed.error->text);
+        lost(closed.error->text);
       else if (closed.code > timtow::close_code::going_away &&
                closed.code != timtow::close_code::none_received)
-        complain("the server closed with " + std::to_string(closed.code) + ' ' +
-                 std::string{closed.reason});
+        lost("the server closed with " + std::to_string(closed.code) + ' ' +
+             std::string{closed.reason});
       else if (!client_.is_active())
         loop_.stop();
     };
@@ -114,15 +114,25 @@ class Cat {
   // What has come from standard input, as fast as the server takes it.
   void send_lines() {
     const auto connection = client_.connection();
-    for (; connection && sent_ < lines_.size() && !connection->is_congested(); ++sent_)
-      if (connection->send(lines_[sent_]) != timtow::errc::ok) complain("a line is too long");
+    while (connection && sent_ < lines_.size() && connection->is_open() &&
+           !connection->is_congested())
+      send(*connection, lines_[sent_++]);
     if (!connection || sent_ < lines_.size()) return;
     lines_.clear();
     sent_ = 0;
-    input_ended_ ? silence_.start(linger_) : input_.more();
+    if (input_ended_) return silence_.start(linger_);
+    if (!std::exchange(asked_, true)) input_.more();
+  }
+
+  void send(timtow::Connection& connection, const std::string& line) {
+    if (!timtow::is_utf8(timtow::as_bytes(line)))
+      fail("a line was not sent, for it is not UTF-8");
+    else if (connection.send(line) != timtow::errc::ok && connection.is_open())
+      fail("a line was not sent, for it is too long");
   }
 
   void take(example::StandardInput::Lines lines) {
+    asked_ = false;
     input_ended_ = lines.empty();
     lines_ = std::move(lines);
     send_lines();
@@ -136,8 +146,18 @@ class Cat {
 
   void complain(const std::string& sentence) {
     std::fprintf(stderr, "cat-%s: %s\n", this_loop::name, sentence.c_str());
-    if (client_.is_active()) return;
+  }
+
+  // What was asked for is not done, whatever comes.
+  void fail(const std::string& sentence) {
+    complain(sentence);
     status_ = 1;
+  }
+
+  // The connection, or the attempt to make one, has ended with an error.
+  void lost(const std::string& sentence) {
+    if (client_.is_active()) return complain(sentence);
+    fail(sentence);
     loop_.stop();
   }
 
@@ -149,6 +169,7 @@ class Cat {
   example::StandardInput::Lines lines_;
   std::size_t sent_ = 0;
   bool input_ended_ = false;
+  bool asked_ = true;  // for more lines; the first come by themselves
   example::StandardInput input_{loop_, [this](auto lines) { take(std::move(lines)); }};
 };
 

@@ -176,7 +176,7 @@ def run(add_arguments=lambda parser: None):
     """Runs the tests of the calling script and exits."""
     global options
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
-    parser.add_argument("executable", help="the server under test")
+    parser.add_argument("executable", help="the program under test")
     parser.add_argument("-k", dest="only", help="run only tests whose name contains this")
     add_arguments(parser)
     options = parser.parse_args()

@@ -41,6 +41,23 @@ Result find(const Endpoint& name, int flags) noexcept {
   }
 }
 
+// Signals are for the application's threads: while this lives the thread has none, and those that
+// it starts never have.
+class NoSignals {
+ public:
+  NoSignals() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &usual_);
+  }
+  NoSignals(const NoSignals&) = delete;
+  NoSignals& operator=(const NoSignals&) = delete;
+  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &usual_, nullptr); }
+
+ private:
+  sigset_t usual_;
+};
+
 // Shared by the loop's thread, which may give the lookup up, and the one that waits.
 class Lookup final : public std::enable_shared_from_this<Lookup> {
  public:
@@ -50,19 +67,14 @@ class Lookup final : public std::enable_shared_from_this<Lookup> {
   void start() {
     // What is an address already needs no thread.
     if (Result result = find(name_, AI_NUMERICHOST); !result.error) return tell(result);
-    // Signals are for the application's threads.
-    sigset_t all;
-    sigset_t usual;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &usual);
+    const NoSignals guard;
     try {
-      std::thread{[self = shared_from_this()] { self->tell(find(self->name_, 0)); }}.detach();
+      std::thread{[self = shared_from_this()] { self->wait(); }}.detach();
     } catch (const std::system_error& error) {
       tell({{},
             make_error(error.code(), "no thread to look up \"%s\": %s", name_.host.c_str(),
                        error.what())});
     }
-    pthread_sigmask(SIG_SETMASK, &usual, nullptr);
   }
 
   void give_up() noexcept {
@@ -71,6 +83,14 @@ class Lookup final : public std::enable_shared_from_this<Lookup> {
   }
 
  private:
+  // On a thread of its own.
+  void wait() noexcept {
+    try {
+      tell(find(name_, 0));
+    } catch (const std::bad_alloc&) {  // nobody can be told; who asked does not wait for ever
+    }
+  }
+
   void tell(Result result) {
     const std::lock_guard lock{mutex_};
     if (loop_ == nullptr) return;
@@ -97,9 +117,10 @@ class Resolving final : public Pending {
 }  // namespace
 
 std::unique_ptr<Pending> resolve(Loop& loop, const Endpoint& name, ResolveEvents& events) {
-  auto lookup = std::make_shared<Lookup>(loop, name, events);
+  const auto lookup = std::make_shared<Lookup>(loop, name, events);
+  auto resolving = std::make_unique<Resolving>(lookup);  // gives it up should start() fail
   lookup->start();
-  return std::make_unique<Resolving>(std::move(lookup));
+  return resolving;
 }
 
 }  // namespace timtow::posix

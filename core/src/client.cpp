@@ -264,7 +264,7 @@ class Client::Core final : public Connection::Owner,
 
   void failed(bool may_try_again, const Error& error) noexcept {
     settle(may_try_again);
-    if (theirs_.on_error && !muted_) theirs_.on_error(error);
+    if (theirs_.on_error) theirs_.on_error(error);
   }
 
   // The next attempt, or none. Before the application is told, which may close() or connect() then.

@@ -754,3 +754,89 @@ TEST_CASE("client: destroyed behind on_close while the close frame waits, it is 
   world.client.reset();
   CHECK(world.server().closed == How::abortive);
 }
+
+TEST_CASE("client: the connect time is over when it is connected, and the handshake has its own") {
+  World world;
+  world.options.connect_time = 1s;
+  world.connect();
+  CHECK(world.loop.held() == 0);
+  world.loop.passes(5s);
+  CHECK(world.log.empty());
+  world.accept();
+  world.loop.passes(1h);
+  CHECK(world.heard() == Lines{"response 101", "open"});
+  CHECK(world.client->connection() != nullptr);
+}
+
+TEST_CASE("client: what was looked up or tried is let go of before the next step") {
+  World world;
+  world.options.connect_time = 10s;
+  world.loop.addresses = {address("192.0.2.1"), address("192.0.2.2"), address("192.0.2.3")};
+  world.loop.connect_errors = {refused};
+  world.loop.connect_waits = true;
+  // When each connect() is called: all that was before is gone.
+  std::vector<std::size_t> held;
+  world.loop.on_connect = [&] { held.push_back(world.loop.held()); };
+  world.connect();
+  world.loop.passes(10s);
+  world.loop.passes(10s);
+  CHECK(held == std::vector<std::size_t>{0, 0, 0});
+  CHECK(world.loop.held() == 0);
+
+  world.loop.connect_waits = false;
+  world.loop.connect_errors.assign(4, refused);
+  CHECK_FALSE(world.client->connect());
+  world.loop.settle();
+  CHECK(held == std::vector<std::size_t>(held.size(), 0));
+}
+
+TEST_CASE("client: a first wait over the most is the most, and connect() counts anew") {
+  World world;
+  world.options.reconnect = Reconnect{.first = 8s, .most = 2s};
+  world.loop.connect_errors.assign(20, refused);
+  world.connect();
+  CHECK(world.loop.alarm_at - world.loop.time() <= 2s);
+
+  world.options.reconnect = Reconnect{.first = 1s, .most = 64s};
+  world.connect();
+  for (int i = 0; i < 3; ++i) world.loop.passes(64s);
+  CHECK(world.loop.alarm_at - world.loop.time() >= 4s);
+  world.client->close();
+  CHECK_FALSE(world.client->connect());
+  world.loop.settle();
+  CHECK(world.loop.alarm_at - world.loop.time() <= 1s);
+}
+
+TEST_CASE("client: an answer that is too large is final, and what was no answer is not") {
+  World large;
+  large.options.reconnect.emplace();
+  large.limits.handshake_bytes = 100;
+  large.connect();
+  large.server().sends("HTTP/1.1 101 x\r\nX: " + std::string(200, 'x'));
+  CHECK(large.log.size() == 1);
+  CHECK_FALSE(large.client->is_active());
+
+  // With the status of a refusal, but it broke within the answer.
+  World broken;
+  broken.options.reconnect.emplace();
+  broken.connect();
+  broken.server().sends("HTTP/1.1 403 Forb");
+  broken.server().ends();
+  CHECK(broken.log.size() == 1);
+  CHECK(broken.client->is_active());
+}
+
+TEST_CASE("client: destroyed with one connection that is over and one that is open") {
+  World world;
+  world.options.reconnect = Reconnect{.first = 1s, .most = 1s};
+  world.connect().accept();
+  world.server().sends(test::server_frame(opcode::close, test::close_payload(1001)));
+  world.loop.passes(1s);  // the server leaves the stream open
+  world.accept();
+  CHECK(world.heard() ==
+        Lines{"response 101", "open", "closed 1001, again", "response 101", "open"});
+  world.client.reset();
+  CHECK(world.loop.peers[0]->closed == How::graceful);
+  CHECK(world.loop.peers[1]->closed == How::abortive);
+  CHECK(world.loop.timers().size() == 0);
+}

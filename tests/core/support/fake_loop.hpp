@@ -198,7 +198,10 @@ class FakeLoop final : public timtow::Loop {
   std::vector<timtow::Endpoint> connects_to;
   std::vector<std::error_code> connect_errors;
   bool connect_waits = false;
+  std::function<void()> on_connect;  // inside each connect()
   std::size_t pending() const { return pending_.size(); }
+  // The same, with those that have been told but not been destroyed.
+  std::size_t held() const { return held_; }
 
   // A peer whose socket is still to be adopted: its number.
   timtow::Socket connected_elsewhere() {
@@ -283,6 +286,7 @@ class FakeLoop final : public timtow::Loop {
                                            timtow::ConnectEvents& events,
                                            std::error_code& error) override {
     connects_to.push_back(address);
+    if (on_connect) on_connect();
     if (fail_next) {
       error = std::exchange(fail_next, {});
       return nullptr;
@@ -339,8 +343,12 @@ class FakeLoop final : public timtow::Loop {
     Waiting(FakeLoop& on, bool forever, std::function<void()> what)
         : loop(on), waits(forever), tell(std::move(what)) {
       loop.pending_.push_back(this);
+      ++loop.held_;
     }
-    ~Waiting() override { std::erase(loop.pending_, this); }
+    ~Waiting() override {
+      std::erase(loop.pending_, this);
+      --loop.held_;
+    }
     FakeLoop& loop;
     bool waits;
     std::function<void()> tell;
@@ -394,6 +402,7 @@ class FakeLoop final : public timtow::Loop {
   bool settling_ = false;
   std::vector<Listening*> listeners_;
   std::vector<Waiting*> pending_;
+  std::size_t held_ = 0;
   std::mutex mutex_;
   std::condition_variable wakes_;
   bool stopped_ = false;

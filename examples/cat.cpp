@@ -89,7 +89,10 @@ class Cat {
  private:
   timtow::Handlers handlers() {
     timtow::Handlers handlers;
-    handlers.on_open = [this](timtow::Connection&) { send_lines(); };
+    handlers.on_open = [this](timtow::Connection&) {
+      opened_ = true;
+      send_lines();
+    };
     handlers.on_drain = [this](timtow::Connection&) { send_lines(); };
     handlers.on_message = [this](timtow::Connection&, const timtow::Message& message) {
       if (silence_.is_running()) silence_.start(linger_);
@@ -117,11 +120,11 @@ class Cat {
     while (connection && sent_ < lines_.size() && connection->is_open() &&
            !connection->is_congested())
       send(*connection, lines_[sent_++]);
-    if (!connection || sent_ < lines_.size()) return;
+    if (sent_ < lines_.size()) return;
     lines_.clear();
     sent_ = 0;
-    if (input_ended_) return silence_.start(linger_);
-    if (!std::exchange(asked_, true)) input_.more();
+    if (input_ended_ && opened_) silence_.start(linger_);
+    if (connection && !std::exchange(asked_, true)) input_.more();
   }
 
   void send(timtow::Connection& connection, const std::string& line) {
@@ -169,7 +172,8 @@ class Cat {
   example::StandardInput::Lines lines_;
   std::size_t sent_ = 0;
   bool input_ended_ = false;
-  bool asked_ = true;  // for more lines; the first come by themselves
+  bool opened_ = false;  // once at least
+  bool asked_ = true;    // for more lines; the first come by themselves
   example::StandardInput input_{loop_, [this](auto lines) { take(std::move(lines)); }};
 };
 

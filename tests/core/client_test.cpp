@@ -835,6 +835,7 @@ TEST_CASE("client: destroyed with one connection that is over and one that is op
   world.accept();
   CHECK(world.heard() ==
         Lines{"response 101", "open", "closed 1001, again", "response 101", "open"});
+  CHECK(world.client->connection()->id() == 2);  // no two are called the same
   world.client.reset();
   CHECK(world.loop.peers[0]->closed == How::graceful);
   CHECK(world.loop.peers[1]->closed == How::abortive);

@@ -78,6 +78,14 @@ class Cat:
         self._errors.seek(0)
         return self._errors.read().decode()
 
+    def wait_to_hear(self, words):
+        """Until it has said them on stderr."""
+        deadline = time.monotonic() + TIMEOUT
+        while words not in self.errors():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it does not say {words!r}: {self.errors()!r}")
+            time.sleep(0.01)
+
     def sentence(self):
         """The one sentence that it said."""
         match = re.fullmatch(rf"{self.name}: ([^\n]+)\n", self.errors())
@@ -174,8 +182,13 @@ def addresses_of_localhost():
 class Lines(unittest.TestCase):
     def check_echo(self, lines):
         whole = lines if lines.endswith(b"\n") or not lines else lines + b"\n"
-        for url in (echoing, node + "/echo"):
-            self.assertTrue(run(url, lines=lines) == whole, url)
+        cats = [Cat(url) for url in (echoing, node + "/echo")]
+        for cat in cats:
+            cat.write(lines)
+            cat.close_input()
+        for cat in cats:
+            self.assertTrue(cat.end() == whole, cat.process.args)
+            self.assertEqual(cat.errors(), "")
 
     def test_a_server_that_says_nothing_is_left_after_the_linger(self):
         def talk(peer):
@@ -613,9 +626,7 @@ class Reconnecting(unittest.TestCase):
             cat = Cat(host.url, "--reconnect")
             cat.write(b"one\n")
             self.assertTrue(cut.wait(TIMEOUT))
-            deadline = time.monotonic() + TIMEOUT
-            while "reset" not in cat.errors() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            cat.wait_to_hear("reset")
             cat.write(b"two\nthree\n")
             cat.close_input()
             self.assertEqual(cat.end(), b"")
@@ -669,13 +680,11 @@ class Reconnecting(unittest.TestCase):
         cat = Cat(f"ws://127.0.0.1:{address[1]}/", "--reconnect")
         cat.write(b"hello\n")
         cat.close_input()
-        deadline = time.monotonic() + TIMEOUT
-        while "refused" not in cat.errors() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        cat.wait_to_hear("refused")
         with Host(talk, address):
             self.assertEqual(cat.end(), b"")
 
-    def test_the_end_of_input_ends_it_while_it_reconnects(self):
+    def check_end_of_input(self, when):
         """All was sent, and the server went: nothing keeps it."""
         def talk(peer):
             peer.open()
@@ -685,6 +694,8 @@ class Reconnecting(unittest.TestCase):
         with Host(talk) as host:
             cat = Cat(host.url, "--reconnect")
             cat.write(b"hello\n")
+            if when:
+                cat.wait_to_hear(when)
             cat.close_input()
             self.assertEqual(cat.end(), b"")
 
@@ -701,6 +712,13 @@ class Reconnecting(unittest.TestCase):
             cat.end(1)
         self.assertEqual(host.connections, 2)
         self.assertRegex(cat.errors().splitlines()[-1], "403")
+
+
+echo_server.add_cases(Reconnecting, [
+    ("before the connection is lost", None),
+    ("behind", "without a close frame"),
+    ("while it is refused", "refused"),
+], Reconnecting.check_end_of_input)
 
 
 class CommandLine(unittest.TestCase):

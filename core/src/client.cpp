@@ -256,7 +256,7 @@ class Client::Core final : public Connection::Owner,
   }
 
   void lost(Connection& connection, const Closed& closed) {
-    if (&connection == current_) settle(step_ != Step::closing);
+    settle(step_ != Step::closing);
     if (theirs_.on_close) theirs_.on_close(connection, closed);
   }
 

@@ -338,6 +338,7 @@ TEST_CASE("client: close() gives up what is not open, at every step, without a w
     world.client->close();
     CHECK_FALSE(world.client->is_active());
     CHECK(world.loop.pending() == 0);
+    CHECK(world.loop.alarm_at == never);
     world.loop.passes(1h);
     CHECK(world.log.empty());
     if (step == 3) CHECK(world.server().closed == How::abortive);
@@ -774,13 +775,13 @@ TEST_CASE("client: what was looked up or tried is let go of before the next step
   world.loop.addresses = {address("192.0.2.1"), address("192.0.2.2"), address("192.0.2.3")};
   world.loop.connect_errors = {refused};
   world.loop.connect_waits = true;
-  // When each connect() is called: all that was before is gone.
+  // When each of them is called, all that was before is gone.
   std::vector<std::size_t> held;
-  world.loop.on_connect = [&] { held.push_back(world.loop.held()); };
+  world.loop.on_call = [&] { held.push_back(world.loop.held()); };
   world.connect();
   world.loop.passes(10s);
   world.loop.passes(10s);
-  CHECK(held == std::vector<std::size_t>{0, 0, 0});
+  CHECK(held == std::vector<std::size_t>{0, 0, 0, 0});
   CHECK(world.loop.held() == 0);
 
   world.loop.connect_waits = false;
@@ -840,4 +841,72 @@ TEST_CASE("client: destroyed with one connection that is over and one that is op
   CHECK(world.loop.peers[0]->closed == How::graceful);
   CHECK(world.loop.peers[1]->closed == How::abortive);
   CHECK(world.loop.timers().size() == 0);
+}
+
+TEST_CASE("client: a loop that has no memory fails the attempt at once, and the next may work") {
+  for (const bool in_resolve : {true, false}) {
+    CAPTURE(in_resolve);
+    World world;
+    world.options.reconnect.emplace();
+    world.loop.on_call = [&] {
+      if (world.loop.connects_to.empty() == in_resolve) throw std::bad_alloc{};
+    };
+    world.connect();
+    REQUIRE(world.log.size() == 1);
+    CHECK(world.log[0].starts_with("cannot connect to ws://example.org/chat: "));
+    CHECK(world.log[0].find("memory") != std::string::npos);
+    world.loop.on_call = {};
+    world.loop.passes(1s);
+    world.accept();
+    CHECK(world.log.back() == "open");
+  }
+}
+
+TEST_CASE("client: a connection for which there is no memory is tried again") {
+  World world;
+  world.options.reconnect.emplace();
+  world.loop.connect_waits = true;
+  CHECK_FALSE(world.make().connect());
+  world.loop.settle();
+  ConnectEvents& events = world.loop.connecting();
+  test::Allocation::fail_in(1, [&] { CHECK(events.connected() == nullptr); });
+  CHECK(world.log.size() == 1);
+  CHECK(world.client->is_active());
+  world.loop.connect_waits = false;
+  CHECK(world.loop.alarm_at != never);
+  world.loop.passes(1s);
+  world.accept();
+  CHECK(world.log.back() == "open");
+}
+
+TEST_CASE("client: each attempt tells of its own addresses only") {
+  World world;
+  world.options.reconnect.emplace();
+  world.loop.connect_errors = {refused, unreachable};
+  world.connect();
+  world.loop.passes(1s);
+  CHECK(world.heard() == Lines{"cannot connect to ws://example.org/chat: 192.0.2.1:80: Connection "
+                               "refused, again",
+                               "cannot connect to ws://example.org/chat: 192.0.2.1:80: Network is "
+                               "unreachable, again"});
+}
+
+TEST_CASE("client: destroyed inside on_error, which lives on until it returns") {
+  for (int cause = 0; cause < 5; ++cause) {
+    CAPTURE(cause);
+    World world;
+    bool returned = false;
+    world.handlers.on_error = [&world, &returned, own = std::string(1000, 'x')](const Error&) {
+      world.client.reset();
+      returned = own == std::string(1000, 'x');
+    };
+    if (cause == 0) world.loop.resolve_error = make_error(errc::host_not_found, "x");
+    if (cause == 1) world.loop.resolve_waits = true;
+    if (cause == 2) world.loop.connect_errors = {refused};
+    if (cause == 3) world.loop.fail_next = refused;
+    world.connect();
+    if (cause == 1) world.loop.passes(world.options.connect_time);
+    if (cause == 4) world.server().breaks();
+    CHECK(returned);
+  }
 }

@@ -198,7 +198,8 @@ class FakeLoop final : public timtow::Loop {
   std::vector<timtow::Endpoint> connects_to;
   std::vector<std::error_code> connect_errors;
   bool connect_waits = false;
-  std::function<void()> on_connect;  // inside each connect()
+  std::function<void()> on_call;  // inside each connect() and resolve()
+  timtow::ConnectEvents& connecting() { return *connecting_; }  // of the last connect()
   std::size_t pending() const { return pending_.size(); }
   // The same, with those that have been told but not been destroyed.
   std::size_t held() const { return held_; }
@@ -286,13 +287,14 @@ class FakeLoop final : public timtow::Loop {
                                            timtow::ConnectEvents& events,
                                            std::error_code& error) override {
     connects_to.push_back(address);
-    if (on_connect) on_connect();
+    if (on_call) on_call();
     if (fail_next) {
       error = std::exchange(fail_next, {});
       return nullptr;
     }
     const std::size_t turn = connects_to.size() - 1;
     const auto result = turn < connect_errors.size() ? connect_errors[turn] : std::error_code{};
+    connecting_ = &events;
     return std::make_unique<Waiting>(*this, connect_waits, [this, &events, result] {
       if (result) return events.connect_failed(result);
       Peer& peer = make_peer();
@@ -304,6 +306,7 @@ class FakeLoop final : public timtow::Loop {
   std::unique_ptr<timtow::Pending> resolve(const timtow::Endpoint& name,
                                            timtow::ResolveEvents& events) override {
     resolved.push_back(name);
+    if (on_call) on_call();
     return std::make_unique<Waiting>(*this, resolve_waits, [this, &events] {
       events.resolved(resolve_error ? std::vector<timtow::Endpoint>{} : addresses, resolve_error);
     });
@@ -403,6 +406,7 @@ class FakeLoop final : public timtow::Loop {
   std::vector<Listening*> listeners_;
   std::vector<Waiting*> pending_;
   std::size_t held_ = 0;
+  timtow::ConnectEvents* connecting_ = nullptr;
   std::mutex mutex_;
   std::condition_variable wakes_;
   bool stopped_ = false;

@@ -261,13 +261,14 @@ TEST_CASE("connect: what cannot be connected to is an error with its cause, and 
         {unix_socket(folder / "left.sock"), std::errc::connection_refused},
         {unix_socket(folder / "file"), std::errc::connection_refused},
         {unix_socket("/tmp/" + std::string(200, 'x')), std::errc::filename_too_long}};
-    for (const auto& [to, cause] : all) {
+    for (const auto& each : all) {
+      const Endpoint& to = each.first;
       CAPTURE(to_string(to));
       Dial dial;
       dial.start(loop, to);
       run_until(loop, [&] { return dial.is_over(); });
       run_for(loop, 2ms);
-      CHECK(dial.error == cause);
+      CHECK(dial.error == each.second);
       CHECK(dial.connections == 0);
       CHECK(dial.failures == (dial.pending == nullptr ? 0 : 1));
     }
@@ -298,9 +299,10 @@ TEST_CASE("connect: given up before it is told, nothing is told and nothing stay
     Dial dial;
     dial.start(*echo.loop, to);
     dial.pending.reset();
-    CHECK(test::descriptors() == before);
     run_for(*echo.loop, 10ms);
     CHECK(dial.connections + dial.failures == 0);
+    echo.run_until_empty();
+    CHECK(test::descriptors() == before);
   }
   echo.run_until_empty();
 }
@@ -435,7 +437,14 @@ TEST_CASE("thread: resolve: given up when it has been told, but not heard yet") 
 }
 
 TEST_CASE("thread: resolve: a lookup may outlast its loop, and ends") {
-  const std::size_t before = threads();
+  std::size_t before = 0;
+  {  // A loop's library may keep the threads of its first lookup.
+    test::Loop loop;
+    Lookup first;
+    first.start(loop, "localhost");
+    run_until(loop, [&] { return first.calls == 1; });
+    before = threads();
+  }
   for (int i = 0; i < 50; ++i) {
     Lookup lookup;
     test::Loop loop;

@@ -484,9 +484,9 @@ class Refusals(unittest.TestCase):
                           f"{address}:{port}: Connection refused", said)
 
     def test_unknown_name(self):
-        self.assertRegex(refused("ws://no.such.host.invalid/"),
-                         r"\Acannot connect to ws://no\.such\.host\.invalid/: "
-                         r'looking up "no\.such\.host\.invalid" failed: ')
+        # A label has at most 63 bytes: nobody has to be asked for this one.
+        self.assertRegex(refused("ws://" + 64 * "x"),
+                         r'\Acannot connect to ws://x{64}: looking up "x{64}" failed: ')
 
     def test_unix_socket_that_is_not_there(self):
         self.assertEqual(refused("ws://localhost/", "--connect", "unix:/nowhere/x.sock"),

@@ -176,7 +176,7 @@ class Loop {
   virtual std::unique_ptr<Pending> resolve(const Endpoint& name, ResolveEvents& events) = 0;
   // Runs until stop(). For a loop that the application runs itself, that is not needed.
   virtual void run() = 0;
-  // Makes run() return soon. From the loop's thread, or post()ed.
+  // Makes run() return soon. From the loop's thread, or post()ed, while run() is under way.
   virtual void stop() noexcept = 0;
 
   // -- What an application uses -----------------------------------------------------------------

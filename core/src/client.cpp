@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "timtow/http.hpp"
 #include "timtow/url.hpp"
 
 namespace timtow {
@@ -80,6 +81,11 @@ class Client::Core final : public Connection::Owner,
                           name.c_str());
       cookies.append(cookies.empty() ? "" : "; ").append(name).append("=").append(value);
     }
+    const bool has_header =
+        std::any_of(options_.headers.begin(), options_.headers.end(),
+                    [](const auto& header) { return equal_ignoring_case(header.first, "Cookie"); });
+    if (has_header && !cookies.empty())
+      return make_error(errc::invalid_header, "cookies are given twice: as such, and as a header");
     cookies_ = std::move(cookies);
     host_ = url_.authority();
     if (Error error = check_client_request(request())) return error;

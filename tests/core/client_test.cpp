@@ -149,6 +149,8 @@ TEST_CASE("client: options that cannot be sent are an error of connect(), and no
   CHECK(connect({.url = "ws://a/", .headers = {{"Host", "b"}}}).code == errc::invalid_header);
   for (const char* value : {"a;b", "a b", "a,b", "\"a\"", "a\r\n", "\\", "\xC3\xA4"})
     CHECK(connect({.url = "ws://a/", .cookies = {{"name", value}}}).code == errc::invalid_header);
+  CHECK(connect({.url = "ws://a/", .headers = {{"cookie", "a=b"}}, .cookies = {{"c", "d"}}}).text ==
+        "cookies are given twice: as such, and as a header");
   CHECK(connect({.url = "ws://a/", .cookies = {{"na me", ""}}}).text ==
         "the cookie \"na me\" cannot be sent as it is");
 }

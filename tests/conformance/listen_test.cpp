@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/accepts.hpp"
 #include "support/client.hpp"
 #include "support/waits.hpp"
 
@@ -295,6 +296,28 @@ TEST_CASE("a loop that gets too few descriptors throws, and gives back those it 
     return "it needs 20";
   });
   CHECK(said == "");
+}
+
+TEST_CASE("accept: what fails is told, what passes by itself is not, and nobody is lost") {
+  struct Fault {
+    int error;
+    int reports;  // of two that fail
+  };
+  for (const Fault fault : {Fault{ENFILE, 2}, Fault{ENOBUFS, 2}, Fault{ENOMEM, 2}, Fault{EPERM, 2},
+                            Fault{ECONNABORTED, 0}, Fault{EINTR, 0}, Fault{EAGAIN, 0}}) {
+    CAPTURE(fault.error);
+    EchoServer echo;
+    std::vector<std::error_code> reports;
+    echo.handlers.on_error = [&](const Error& error) { reports.push_back(error.code); };
+    echo.start();
+    test::fail_accepts(fault.error, 2);
+    std::vector<Client> clients;
+    for (int i = 0; i < 3; ++i) clients.emplace_back(echo.where()).send(test::upgrade_request);
+    test::run_until(*echo.loop, [&] { return echo.opened == 3; });
+    CHECK(test::accepts_to_fail() == 0);
+    CHECK(reports == std::vector(static_cast<std::size_t>(fault.reports),
+                                 std::error_code{fault.error, std::system_category()}));
+  }
 }
 
 TEST_CASE("a server that is destroyed while accepting rests is gone for good") {

@@ -32,9 +32,11 @@ function(timtow_add_conformance_test name loop_header)
       "${TIMTOW_TESTS_DIR}/conformance" "${TIMTOW_TESTS_DIR}/core")
     target_link_libraries(timtow_conformance PUBLIC
       timtow::core doctest::doctest ${CMAKE_DL_LIBS})
+    target_compile_options(timtow_conformance PRIVATE ${TIMTOW_TEST_OPTIONS})
     if(COMMAND timtow_set_defaults)
       timtow_set_defaults(timtow_conformance)
     endif()
+    add_custom_target(conformance)  # all of them
   endif()
   cmake_path(ABSOLUTE_PATH loop_header)
   set(target timtow-conformance-${name})
@@ -44,6 +46,7 @@ function(timtow_add_conformance_test name loop_header)
   if(COMMAND timtow_set_defaults)
     timtow_set_defaults(${target})
   endif()
+  add_dependencies(conformance ${target})
   doctest_discover_tests(${target}
     TEST_PREFIX conformance.${name}.
     PROPERTIES LABELS conformance TIMEOUT 120 FAIL_REGULAR_EXPRESSION "test cases: +0 ")

@@ -1,20 +1,15 @@
 // A WebSocket echo server by hand: Asio's callbacks, and a bare Session for each connection. What
 // is under way shares its peer, which is gone when nothing is under way any more.
-#include <array>
 #include <asio.hpp>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <utility>
 
-#include "timtow/session.hpp"
+#include "echo.hpp"
 
 namespace {
 
+using namespace example;
 using asio::ip::tcp;
-
-timtow::Pool pool;
 
 struct Peer {
   explicit Peer(tcp::socket from) : socket(std::move(from)) {}
@@ -23,19 +18,9 @@ struct Peer {
   asio::steady_timer timer{socket.get_executor()};
   bool reading = false;
   bool writing = false;
-  std::array<std::byte, 16 * 1024> buffer;
+  std::byte buffer[16 * 1024];  // its own: a read that is under way has it
   timtow::Session ws{timtow::Role::server, pool};
 };
-
-void echo(timtow::Session& ws) {
-  while (const auto event = ws.next()) {
-    if (event->request() != nullptr) {
-      if (ws.accept()) ws.reject(426, "Only WebSockets are spoken here.\n");
-    } else if (const auto* message = event->message()) {
-      ws.send(*message);
-    }
-  }
-}
 
 void serve(const std::shared_ptr<Peer>& peer);
 
@@ -62,7 +47,7 @@ void read(const std::shared_ptr<Peer>& peer) {
   peer->reading = true;
   const auto on_read = [peer](std::error_code error, std::size_t count) {
     peer->reading = false;
-    if (!error) peer->ws.receive({peer->buffer.data(), count});
+    if (!error) peer->ws.receive({peer->buffer, count});
     if (error == asio::error::eof) peer->ws.end_of_input();
     if (error && error != asio::error::eof) peer->ws.lost(error);
     serve(peer);
@@ -72,15 +57,14 @@ void read(const std::shared_ptr<Peer>& peer) {
 
 // Whatever happened to a peer ends here.
 void serve(const std::shared_ptr<Peer>& peer) {
+  peer->ws.expire(timtow::Clock::now());
   echo(peer->ws);
   flush(peer);
   if (!peer->ws.finished()) {
     read(peer);
     peer->timer.expires_at(peer->ws.deadline(timtow::Clock::now()));
     return peer->timer.async_wait([peer](std::error_code error) {
-      if (error) return;  // there is another deadline
-      peer->ws.expire(timtow::Clock::now());
-      serve(peer);
+      if (!error) serve(peer);  // or there is another deadline
     });
   }
   peer->timer.cancel();
@@ -103,16 +87,10 @@ void accept(tcp::acceptor& listener, asio::steady_timer& rest) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  const auto port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 9001);
+int main(int argc, char** argv) {
   asio::io_context loop;
-  tcp::acceptor listener{loop, {asio::ip::address_v4::loopback(), port}};
+  tcp::acceptor listener{loop, tcp::v4(), make_listener(argc, argv)};
   asio::steady_timer rest{loop};
-  std::printf("listening on 127.0.0.1:%d\n", listener.local_endpoint().port());
-  std::fflush(stdout);
-
   accept(listener, rest);
   loop.run();
-} catch (const std::exception& error) {
-  return std::fprintf(stderr, "%s\n", error.what()), 1;
 }

@@ -4,30 +4,15 @@
 // would lose what it had read.
 #include <asio.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
-#include "timtow/session.hpp"
+#include "echo.hpp"
 
 namespace {
 
+using namespace example;
 using asio::ip::tcp;
 using namespace asio::experimental::awaitable_operators;
-
-timtow::Pool pool;
-std::byte buffer[16 * 1024];  // for all of them: what is read is used up before the next read
-
-void echo(timtow::Session& ws) {
-  while (const auto event = ws.next()) {
-    if (event->request() != nullptr) {
-      if (ws.accept()) ws.reject(426, "Only WebSockets are spoken here.\n");
-    } else if (const auto* message = event->message()) {
-      ws.send(*message);
-    }
-  }
-}
 
 // What the socket does not take now waits until it is writable.
 void flush(tcp::socket& socket, timtow::Session& ws) {
@@ -87,15 +72,9 @@ asio::awaitable<void> accept(tcp::acceptor listener) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  const auto port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 9001);
+int main(int argc, char** argv) {
   asio::io_context loop;
-  tcp::acceptor listener{loop, {asio::ip::address_v4::loopback(), port}};
-  std::printf("listening on 127.0.0.1:%d\n", listener.local_endpoint().port());
-  std::fflush(stdout);
-
+  tcp::acceptor listener{loop, tcp::v4(), make_listener(argc, argv)};
   co_spawn(loop, accept(std::move(listener)), asio::detached);
   loop.run();
-} catch (const std::exception& error) {
-  return std::fprintf(stderr, "%s\n", error.what()), 1;
 }

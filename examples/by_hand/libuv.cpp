@@ -1,50 +1,24 @@
 // A WebSocket echo server by hand: libuv, and a bare Session for each connection. libuv reads into
 // what it is given when something has come, and writes from what stays until it is written: the
 // session's output does.
-#include <netinet/in.h>
 #include <uv.h>
 
-#include <algorithm>
-#include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
-#include "timtow/session.hpp"
+#include "echo.hpp"
 
 namespace {
 
-// A write is told of when all of it is done, and to a session that is progress: so a part at a
-// time.
-constexpr std::size_t largest_write = 64 * 1024;
-timtow::Pool pool;
-std::byte buffer[16 * 1024];  // for all of them: what is read is used up before the next read
+using namespace example;
 
 struct Peer {
-  uv_tcp_t tcp;
-  uv_timer_t timer;
+  uv_any_handle socket, timer;
   uv_write_t write;
   uv_shutdown_t shutdown;
   std::size_t writing = 0;
   timtow::Session ws{timtow::Role::server, pool};
 };
-
-// libuv's handles are structs that begin alike.
-template <typename To, typename From>
-To* as(From& handle) {
-  return reinterpret_cast<To*>(&handle);
-}
-
-void echo(timtow::Session& ws) {
-  while (const auto event = ws.next()) {
-    if (event->request() != nullptr) {
-      if (ws.accept()) ws.reject(426, "Only WebSockets are spoken here.\n");
-    } else if (const auto* message = event->message()) {
-      ws.send(*message);
-    }
-  }
-}
 
 void serve(Peer& peer);
 
@@ -59,15 +33,13 @@ void on_written(uv_write_t* write, int status) {
 // What the socket does not take now waits in libuv, and the rest behind it.
 void flush(Peer& peer) {
   if (peer.writing > 0) return;
-  if (peer.ws.output_size() > 0) {
-    const timtow::Bytes bytes = peer.ws.output().front();
-    peer.writing = std::min(bytes.size(), largest_write);
-    auto* const data = const_cast<std::byte*>(bytes.data());
-    const uv_buf_t from{.base = reinterpret_cast<char*>(data), .len = peer.writing};
-    uv_write(&peer.write, as<uv_stream_t>(peer.tcp), &from, 1, on_written);
-  } else if (peer.ws.wants_shutdown()) {
-    uv_shutdown(&peer.shutdown, as<uv_stream_t>(peer.tcp), nullptr);
-  }
+  const timtow::Bytes bytes = next_write(peer.ws);
+  peer.writing = bytes.size();
+  auto* const data = const_cast<std::byte*>(bytes.data());
+  const uv_buf_t from{.base = reinterpret_cast<char*>(data), .len = bytes.size()};
+  if (!bytes.empty()) uv_write(&peer.write, &peer.socket.stream, &from, 1, on_written);
+  if (bytes.empty() && peer.ws.wants_shutdown())
+    uv_shutdown(&peer.shutdown, &peer.socket.stream, nullptr);
 }
 
 void on_wants_buffer(uv_handle_t*, std::size_t, uv_buf_t* into) {
@@ -83,29 +55,23 @@ void on_readable(uv_stream_t* stream, ssize_t count, const uv_buf_t*) {
   serve(peer);
 }
 
-void on_deadline(uv_timer_t* timer) {
-  Peer& peer = *static_cast<Peer*>(timer->data);
-  peer.ws.expire(timtow::Clock::now());
-  serve(peer);
-}
+void on_deadline(uv_timer_t* timer) { serve(*static_cast<Peer*>(timer->data)); }
 
 // Whatever happened to a peer ends here.
 void serve(Peer& peer) {
+  peer.ws.expire(timtow::Clock::now());
   echo(peer.ws);
   flush(peer);
   if (!peer.ws.finished()) {
-    uv_stream_t* const stream = as<uv_stream_t>(peer.tcp);
-    peer.ws.wants_read() ? uv_read_start(stream, on_wants_buffer, on_readable)
-                         : uv_read_stop(stream);
-    const auto now = timtow::Clock::now();
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(peer.ws.deadline(now) - now);
-    const auto milliseconds = static_cast<std::uint64_t>(std::max<long long>(left.count(), 0));
-    uv_timer_start(&peer.timer, on_deadline, milliseconds, 0);
+    peer.ws.wants_read() ? uv_read_start(&peer.socket.stream, on_wants_buffer, on_readable)
+                         : uv_read_stop(&peer.socket.stream);
+    const auto left = time_left<std::chrono::milliseconds>(peer.ws).count();
+    uv_timer_start(&peer.timer.timer, on_deadline, static_cast<std::uint64_t>(left), 0);
     return;
   }
-  uv_timer_stop(&peer.timer);
-  uv_close(as<uv_handle_t>(peer.tcp), [](uv_handle_t* tcp) {
-    uv_close(as<uv_handle_t>(static_cast<Peer*>(tcp->data)->timer),
+  uv_timer_stop(&peer.timer.timer);
+  uv_close(&peer.socket.handle, [](uv_handle_t* socket) {
+    uv_close(&static_cast<Peer*>(socket->data)->timer.handle,
              [](uv_handle_t* timer) { delete static_cast<Peer*>(timer->data); });
   });
 }
@@ -113,11 +79,11 @@ void serve(Peer& peer) {
 void on_connection(uv_stream_t* listener, int status) {
   if (status < 0) return;  // no descriptors left, perhaps: then libuv has turned it away
   auto* const peer = new Peer;
-  uv_tcp_init(listener->loop, &peer->tcp);
-  uv_timer_init(listener->loop, &peer->timer);
-  peer->tcp.data = peer->timer.data = peer->write.data = peer;
-  uv_accept(listener, as<uv_stream_t>(peer->tcp));
-  uv_tcp_nodelay(&peer->tcp, 1);
+  uv_tcp_init(listener->loop, &peer->socket.tcp);
+  uv_timer_init(listener->loop, &peer->timer.timer);
+  peer->socket.handle.data = peer->timer.handle.data = peer->write.data = peer;
+  uv_accept(listener, &peer->socket.stream);
+  uv_tcp_nodelay(&peer->socket.tcp, 1);
   serve(*peer);
 }
 
@@ -125,19 +91,10 @@ void on_connection(uv_stream_t* listener, int status) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  sockaddr_in address{};
-  uv_ip4_addr("127.0.0.1", argc > 1 ? std::atoi(argv[1]) : 9001, &address);
-  auto* const any = reinterpret_cast<sockaddr*>(&address);
-  int size = sizeof address;
   uv_loop_t* const loop = uv_default_loop();
-  uv_tcp_t listener;
-  uv_tcp_init(loop, &listener);
-  uv_tcp_bind(&listener, any, 0);
-  if (const int error = uv_listen(as<uv_stream_t>(listener), SOMAXCONN, on_connection); error != 0)
-    return std::fprintf(stderr, "listen: %s\n", uv_strerror(error)), 1;
-  uv_tcp_getsockname(&listener, any, &size);
-  std::printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
-  std::fflush(stdout);
-
+  uv_any_handle listener;
+  uv_tcp_init(loop, &listener.tcp);
+  uv_tcp_open(&listener.tcp, make_listener(argc, argv));
+  uv_listen(&listener.stream, SOMAXCONN, on_connection);
   uv_run(loop, UV_RUN_DEFAULT);
 }

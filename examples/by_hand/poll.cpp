@@ -41,12 +41,9 @@ int main(int argc, char** argv) {
     std::byte buffer[16 * 1024];
     if ((ready.revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
       const ssize_t count = recv(peer, buffer, sizeof buffer, 0);
-      if (count > 0)
-        ws.receive({buffer, static_cast<std::size_t>(count)});
-      else if (count == 0)
-        ws.end_of_input();
-      else
-        ws.lost({errno, std::system_category()});
+      if (count > 0) ws.receive({buffer, static_cast<std::size_t>(count)});
+      if (count == 0) ws.end_of_input();
+      if (count < 0 && errno != EAGAIN) ws.lost({errno, std::system_category()});
     }
     while (const auto event = ws.next()) {
       if (event->request() != nullptr) {
@@ -58,7 +55,8 @@ int main(int argc, char** argv) {
     while (ws.output_size() > 0) {
       const timtow::Bytes bytes = ws.output().front();
       const ssize_t count = send(peer, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (count < 0) break;  // full, or broken: poll() will tell
+      if (count < 0 && errno != EAGAIN) ws.lost({errno, std::system_category()});
+      if (count < 0) break;
       ws.sent(static_cast<std::size_t>(count));
     }
     if (ws.wants_shutdown() && ws.output_size() == 0) shutdown(peer, SHUT_WR);

@@ -11,8 +11,6 @@
 namespace timtow {
 namespace {
 
-const Handlers no_handlers;
-
 // RFC 6265 section 4.1.1.
 bool is_cookie_value(std::string_view text) noexcept {
   return std::all_of(text.begin(), text.end(), [](char c) {
@@ -42,24 +40,23 @@ class Client::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, ClientOptions options, Handlers handlers, const Limits& limits)
-      : loop_(on),
+      : Owner(handlers),
+        loop_(on),
         options_(std::move(options)),
         limits_(limits),
-        theirs_(std::move(handlers)),
-        handlers_(theirs_) {
+        theirs_(std::move(handlers)) {
     const auto clamp = [](Duration& time) { time = std::clamp(time, Duration{0}, longest); };
     clamp(options_.connect_time);
     if (options_.reconnect) {
       clamp(options_.reconnect->first);
       clamp(options_.reconnect->most);
     }
+    // Ours come before theirs.
     handlers_.on_response = [this](Connection& c, const Response& r) { answered(c, r); };
     handlers_.on_open = [this](Connection& c) { opened(c); };
     handlers_.on_error = [this](const Error& error) { handshake_failed(error); };
     handlers_.on_close = [this](Connection& c, const Closed& closed) { lost(c, closed); };
   }
-
-  const Handlers& handlers() const noexcept override { return muted_ ? no_handlers : handlers_; }
 
   bool is_active() const noexcept { return step_ != Step::idle; }
 
@@ -112,7 +109,7 @@ class Client::Core final : public Connection::Owner,
   // Cuts all that is left, and says nothing any more.
   void abandon() noexcept {
     const Loop::Batch batch{loop_};
-    muted_ = true;  // and the handlers stay: we may be inside one of them
+    mute();
     rest();
     for (const auto& connection : connections_) connection->abort();
   }
@@ -312,8 +309,6 @@ class Client::Core final : public Connection::Owner,
   ClientOptions options_;
   Limits limits_;
   Handlers theirs_;
-  Handlers handlers_;  // theirs, with ours before them
-  bool muted_ = false;
 
   Url url_;
   std::string host_;

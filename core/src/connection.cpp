@@ -9,7 +9,11 @@ namespace {
 // From this size on a payload is written at once, in place of being copied to wait for the batch.
 constexpr std::size_t large_payload = 16 * 1024;
 
+const Handlers no_handlers;
+
 }  // namespace
+
+void Connection::Owner::mute() noexcept { called_ = &no_handlers; }
 
 Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
                        const Limits& limits)
@@ -46,38 +50,41 @@ MutableBytes Connection::read_space() noexcept {
 void Connection::received(MutableBytes bytes) noexcept {
   const Loop::Batch batch{loop_};
   session_.receive(bytes);
-  pump();
-  flush();
+  serve();
 }
 
 void Connection::ended() noexcept {
   const Loop::Batch batch{loop_};
   session_.end_of_input();
-  pump();
-  flush();
+  serve();
 }
 
 void Connection::written(std::size_t taken) noexcept {
   const Loop::Batch batch{loop_};
   stalled_ = waiting_ = false;
   session_.sent(taken);
-  flush();
+  serve();
 }
 
 void Connection::failed(std::error_code cause) noexcept {
   const Loop::Batch batch{loop_};
   session_.lost(cause);
-  pump();
-  flush();
+  serve();
 }
 
 void Connection::due(TimePoint now) noexcept {
   session_.expire(now);
-  pump();
-  flush();
+  serve();
 }
 
 // -- What happened --------------------------------------------------------------------------------
+
+// Hands out what there is to tell, writes what there is to write, and aligns the rest with that.
+void Connection::serve() noexcept {
+  do pump();
+  while (!write_output());  // a stream that broke is one more thing to tell
+  align();
+}
 
 // Hands out all events there are.
 void Connection::pump() noexcept {
@@ -99,10 +106,14 @@ void Connection::open_if_accepted() {
 }
 
 void Connection::dispatch(const Event& event) {
+  const auto* const message = event.message();
+  if (message == nullptr) return dispatch_other(event);
+  if (const auto& on_message = owner_->handlers().on_message) on_message(*this, *message);
+}
+
+void Connection::dispatch_other(const Event& event) {
   const Handlers& on = owner_->handlers();
-  if (const auto* message = event.message()) {
-    if (on.on_message) on.on_message(*this, *message);
-  } else if (const auto* piece = event.piece()) {
+  if (const auto* piece = event.piece()) {
     on.on_piece(*this, *piece);
   } else if (const auto* ping = event.ping()) {
     if (on.on_ping) on.on_ping(*this, ping->payload);
@@ -150,14 +161,14 @@ Error Connection::accept(const Accept& accept) {
   const Loop::Batch batch{loop_};
   Error error = session_.accept(accept);
   if (!error) open_due_ = true;
-  flush_later();
+  serve_later();
   return error;
 }
 
 Error Connection::respond(const Reply& reply) {
   const Loop::Batch batch{loop_};
   Error error = session_.respond(reply);
-  flush_later();
+  serve_later();
   return error;
 }
 
@@ -173,7 +184,7 @@ errc Connection::send(const Message& message) {
 
 errc Connection::send_otherwise(const Message& message) {
   const Loop::Batch batch{loop_};
-  flush_later();
+  serve_later();
   if (message.payload.size() < large_payload) return session_.send(message);
   const errc result = session_.send_borrowed(message);
   write_output();
@@ -183,20 +194,20 @@ errc Connection::send_otherwise(const Message& message) {
 
 errc Connection::send_piece(const Message& piece, bool last) {
   const Loop::Batch batch{loop_};
-  flush_later();
+  serve_later();
   return session_.send_piece(piece, last);
 }
 
 errc Connection::ping(Bytes payload) {
   const Loop::Batch batch{loop_};
-  flush_later();
+  serve_later();
   return session_.ping(payload);
 }
 
 errc Connection::close(CloseCode code, std::string_view reason) {
   const Loop::Batch batch{loop_};
   const errc result = session_.close(code, reason);
-  flush_later();
+  serve_later();
   return result;
 }
 
@@ -204,7 +215,7 @@ void Connection::go_away() {
   const Loop::Batch batch{loop_};
   session_.close(close_code::going_away, "the server is shutting down");
   if (session_.is_ended()) session_.end_of_input();
-  flush_later();
+  serve_later();
 }
 
 void Connection::abort() {
@@ -216,49 +227,51 @@ void Connection::abort() {
     session_.end_of_input();
   else
     session_.lost(errc::cancelled);
-  flush_later();
+  serve_later();
 }
 
 void Connection::pause() {
   const Loop::Batch batch{loop_};
   session_.pause(true);
-  flush_later();
+  serve_later();
 }
 
 void Connection::resume() {
   const Loop::Batch batch{loop_};
   session_.pause(false);
-  flush_later();
+  serve_later();
 }
 
 // -- After the event ------------------------------------------------------------------------------
 
-// Whoever pumps flushes when the pumping is over; otherwise the batch does both when it ends.
-void Connection::flush_later() noexcept {
+// Whoever pumps goes on to serve; otherwise the batch does it when it ends.
+void Connection::serve_later() noexcept {
   if (!pumping_ && transport_ != nullptr) loop_.defer(*this);
 }
 
 void Connection::run_deferred() noexcept {
   if (transport_ == nullptr) return owner_->release(*this);  // its last act
-  pump();
-  flush();
+  serve();
 }
 
-void Connection::write_output() noexcept {
+// False when the stream broke at it.
+bool Connection::write_output() noexcept {
   while (session_.output_size() != 0 && !stalled_) {
     const Gather output = session_.output();
-    const std::size_t size = output.size_bytes();
     const std::size_t taken = transport_->write(output, write_error_);
-    if (write_error_) [[unlikely]]
-      return session_.lost(write_error_);
+    if (write_error_) [[unlikely]] {
+      session_.lost(write_error_);
+      return false;
+    }
     session_.sent(taken);
-    stalled_ = taken < size;
+    if (taken < output.size_bytes()) [[unlikely]]
+      stalled_ = true;
   }
+  return true;
 }
 
-// Writes what there is, and brings the transport and the deadline in line with the session.
-void Connection::flush() noexcept {
-  write_output();
+// Brings the transport and the deadline in line with the session.
+void Connection::align() noexcept {
   const bool as_usual = session_.is_calm() && !stalled_ && reading_ && !drain_due_;
   if (!as_usual && settle()) return;
   const TimePoint deadline = session_.deadline(loop_.now());
@@ -286,13 +299,12 @@ void Connection::set_deadline(TimePoint deadline) noexcept {
     loop_.timers().set(*this, deadline);
   } catch (const std::bad_alloc&) {  // and without it a peer could stay for ever
     session_.lost(make_error_code(errc::no_memory));
-    flush_later();
+    serve_later();
   }
 }
 
 // What an opening, closing or ended connection needs. True when it is over.
 bool Connection::settle_ending() noexcept {
-  if (session_.was_cut()) pump();  // perhaps by a write that failed just now
   if (!session_.finished()) {
     if (session_.wants_shutdown() && session_.output_size() == 0 && !shut_down_) {
       shut_down_ = true;

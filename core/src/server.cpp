@@ -5,25 +5,17 @@
 #include <utility>
 
 namespace timtow {
-namespace {
-
-const Handlers no_handlers;
-
-}  // namespace
-
 // What lives as long as the server or one of its connections.
 class Server::Core final : public Connection::Owner,
                            public AcceptEvents,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, Handlers handlers, const Limits& limits)
-      : loop_(on), handlers_(std::move(handlers)), limits_(limits) {}
+      : Owner(std::move(handlers)), loop_(on), limits_(limits) {}
 
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
   auto& connections() noexcept { return connections_; }
-
-  const Handlers& handlers() const noexcept override { return muted_ ? no_handlers : handlers_; }
 
   TransportEvents* accepted() noexcept override {
     try {
@@ -106,7 +98,7 @@ class Server::Core final : public Connection::Owner,
   void abandon() noexcept {
     const Loop::Batch batch{loop_};
     stop_accepting();
-    muted_ = true;  // and the handlers stay: we may be inside one of them
+    mute();
     abort_all();
   }
 
@@ -121,13 +113,11 @@ class Server::Core final : public Connection::Owner,
   void finish_shutdown() {
     shutdown_timer_->stop();
     for (const auto& done : std::exchange(shutdown_done_, {}))
-      if (!muted_) done();
+      if (!is_muted()) done();
   }
 
   Loop& loop_;
-  Handlers handlers_;
   Limits limits_;
-  bool muted_ = false;
   std::vector<Listener*> listeners_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::uint64_t last_id_ = 0;

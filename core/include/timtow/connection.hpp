@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "timtow/event.hpp"
 #include "timtow/handshake.hpp"
@@ -57,12 +58,26 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   // Who holds connections: a Server, or a Client.
   class Owner {
    public:
-    virtual const Handlers& handlers() const noexcept = 0;
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+
+    // What its connections call.
+    const Handlers& handlers() const noexcept { return *called_; }
     // The connection is over. The owner lets go of it; this is the last it hears.
     virtual void release(Connection& connection) noexcept = 0;
 
    protected:
+    explicit Owner(Handlers handlers) noexcept : handlers_(std::move(handlers)) {}
     ~Owner() = default;
+
+    // From now on nothing is called. The handlers stay: we may be inside one of them.
+    void mute() noexcept;
+    bool is_muted() const noexcept { return called_ != &handlers_; }
+
+    Handlers handlers_;
+
+   private:
+    const Handlers* called_ = &handlers_;
   };
 
   // For owners. The transport's events go to events(); start() takes a transport that adopt() made,
@@ -131,14 +146,16 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void due(TimePoint now) noexcept override;
   void run_deferred() noexcept override;
 
+  void serve() noexcept;
   void pump() noexcept;
   void dispatch(const Event& event);
+  [[gnu::noinline]] void dispatch_other(const Event& event);
   void answer(const Request& request) noexcept;
   void open_if_accepted();
   [[gnu::noinline]] errc send_otherwise(const Message& message);
-  void write_output() noexcept;
-  void flush() noexcept;
-  void flush_later() noexcept;
+  bool write_output() noexcept;
+  void align() noexcept;
+  void serve_later() noexcept;
   void set_deadline(TimePoint deadline) noexcept;
   [[gnu::noinline]] bool settle() noexcept;
   bool settle_ending() noexcept;

@@ -50,26 +50,39 @@ bool Session::next_masking_key(MaskingKey& key) noexcept {
   return masking_keys_ != nullptr && masking_keys_->next(key);
 }
 
-errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
+inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
   if (role_ == Role::client) return put_masked(opcode, fin, payload);
-  if (payload.size() > max_control_payload) return put_long(opcode, fin, payload);
-  // The frame that most frames are, written in one stride: two bytes, and a short payload.
-  std::byte* const to = outbox_.reserve(2 + payload.size());
-  if (to == nullptr) return errc::no_memory;
-  to[0] = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+  const auto first = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+  return payload.size() <= max_control_payload ? put_short(first, payload)
+                                               : put_long(first, payload);
+}
+
+// In the next two the copy comes last, for it may be a call, and nothing is to be kept over that.
+
+// The frame that most frames are, written in one stride: two bytes, and a short payload.
+errc Session::put_short(std::byte first, Bytes payload) noexcept {
+  std::byte* const to = outbox_.reserve_free(2 + payload.size());
+  if (to == nullptr) return put_in_new_room(first, payload);
+  to[0] = first;
   to[1] = static_cast<std::byte>(payload.size());
   commit_output(2 + payload.size());
   detail::copy_short(to + 2, payload.data(), payload.size());
   return errc::ok;
 }
 
-errc Session::put_long(Opcode opcode, bool fin, Bytes payload) noexcept {
-  std::byte* const start = outbox_.reserve(max_frame_header + payload.size());
-  if (start == nullptr) return errc::no_memory;
-  std::byte* const to = header_of(opcode, fin, payload).write(start);
-  std::memcpy(to, payload.data(), payload.size());
+errc Session::put_long(std::byte first, Bytes payload) noexcept {
+  std::byte* const start = outbox_.reserve_free(max_frame_header + payload.size());
+  if (start == nullptr) return put_in_new_room(first, payload);
+  *start = first;
+  std::byte* const to = FrameHeader::write_length(start + 1, payload.size(), false);
   commit_output(static_cast<std::size_t>(to - start) + payload.size());
+  std::memcpy(to, payload.data(), payload.size());
   return errc::ok;
+}
+
+errc Session::put_in_new_room(std::byte first, Bytes payload) noexcept {
+  if (outbox_.reserve(max_frame_header + payload.size()) == nullptr) return errc::no_memory;
+  return put_long(first, payload);  // for which there is room now
 }
 
 errc Session::put_masked(Opcode opcode, bool fin, Bytes payload) noexcept {

@@ -67,6 +67,8 @@ struct FrameHeader {
 
   // Writes wire_size() bytes and returns where they end.
   std::byte* write(std::byte* wire) const noexcept;
+  // The part of it that follows the first byte, up to the key.
+  static std::byte* write_length(std::byte* wire, std::uint64_t length, bool masked) noexcept;
 };
 
 namespace detail {
@@ -115,9 +117,8 @@ inline bool FrameHeader::has_proper_length(const std::byte* wire, std::uint64_t 
   return length_code == 126 ? length >= 126 : length > 0xFFFF && length >> 63U == 0;
 }
 
-inline std::byte* FrameHeader::write(std::byte* wire) const noexcept {
-  *wire++ = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(rsv) << 4U |
-                                   static_cast<unsigned>(opcode));
+inline std::byte* FrameHeader::write_length(std::byte* wire, std::uint64_t length,
+                                            bool masked) noexcept {
   const unsigned mask_bit = masked ? 0x80U : 0U;
   if (length < 126) {
     *wire++ = static_cast<std::byte>(mask_bit | static_cast<unsigned>(length));
@@ -128,6 +129,13 @@ inline std::byte* FrameHeader::write(std::byte* wire) const noexcept {
     *wire++ = static_cast<std::byte>(mask_bit | 127U);
     wire = detail::store_big_endian<std::uint64_t>(wire, length);
   }
+  return wire;
+}
+
+inline std::byte* FrameHeader::write(std::byte* wire) const noexcept {
+  *wire++ = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(rsv) << 4U |
+                                   static_cast<unsigned>(opcode));
+  wire = write_length(wire, length, masked);
   if (masked) {
     std::memcpy(wire, key.data(), 4);
     wire += 4;

@@ -29,8 +29,13 @@ class Outbox {
   // Room for `size` contiguous bytes at the end, to be written and then committed; null when there
   // is no memory.
   std::byte* reserve(std::size_t size) noexcept {
+    std::byte* const room = reserve_free(size);
+    return room != nullptr ? room : reserve_in_new_chunk(size);
+  }
+  // As reserve(), but without asking the system: null when no block of the usual size is free.
+  std::byte* reserve_free(std::size_t size) noexcept {
     if ((tail_ == nullptr || tail_->room < size) && !add_free_chunk(size)) [[unlikely]]
-      return reserve_in_new_chunk(size);
+      return nullptr;
     return tail_->room_begin();
   }
   void commit(std::size_t size) noexcept {

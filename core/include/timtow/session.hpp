@@ -214,8 +214,10 @@ class Session {
 
   // Output and the end, session.cpp.
   errc check_output(std::size_t size) const noexcept;
-  errc put_frame(Opcode opcode, bool fin, Bytes payload) noexcept;
-  [[gnu::noinline]] errc put_long(Opcode opcode, bool fin, Bytes payload) noexcept;
+  inline errc put_frame(Opcode opcode, bool fin, Bytes payload) noexcept;
+  [[gnu::noinline]] errc put_short(std::byte first, Bytes payload) noexcept;
+  [[gnu::noinline]] errc put_long(std::byte first, Bytes payload) noexcept;
+  [[gnu::noinline]] errc put_in_new_room(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
   errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
   void commit_output(std::size_t size) noexcept;

@@ -272,7 +272,7 @@ bool Connection::write_output() noexcept {
 
 // Brings the transport and the deadline in line with the session.
 void Connection::align() noexcept {
-  const bool as_usual = session_.is_calm() && !stalled_ && reading_ && !drain_due_;
+  const bool as_usual = session_.is_calm() && !stalled_ && !read_stopped_ && !drain_due_;
   if (!as_usual && settle()) return;
   const TimePoint deadline = session_.deadline(loop_.now());
   // A later deadline is looked up when the earlier one is due: most are moved and never reached.
@@ -286,9 +286,9 @@ bool Connection::settle() noexcept {
     transport_->write_later(session_.output());
   }
   if (!session_.is_open() && settle_ending()) return true;
-  if (reading_ != session_.wants_read()) {
-    reading_ = !reading_;
-    transport_->want_read(reading_);
+  if (read_stopped_ == session_.wants_read()) {
+    read_stopped_ = !read_stopped_;
+    transport_->want_read(!read_stopped_);
   }
   if (drain_due_ != session_.is_congested()) settle_congestion();
   return false;

@@ -31,9 +31,9 @@ class Loop::Watch final : public posix::Watcher {
   void want(posix::Interest interest) noexcept override { control(EPOLL_CTL_MOD, interest); }
 
   void tell(std::uint32_t found) noexcept {
-    const bool failed = (found & (EPOLLERR | EPOLLHUP)) != 0;
-    ready_.ready({.read = interest_.read && (failed || (found & EPOLLIN) != 0),
-                  .write = interest_.write && (failed || (found & EPOLLOUT) != 0)});
+    constexpr std::uint32_t failed = EPOLLERR | EPOLLHUP;
+    ready_.ready({.read = interest_.read && (found & (EPOLLIN | failed)) != 0,
+                  .write = interest_.write && (found & (EPOLLOUT | failed)) != 0});
   }
 
  private:
@@ -73,12 +73,13 @@ void Loop::dispatch(int found) noexcept {
   State& state = *state_;
   state.untold = {state.found.data(), static_cast<std::size_t>(found)};
   while (!state.untold.empty() && !is_stopped()) {
-    const epoll_event event = state.untold.front();
+    void* const whom = state.untold.front().data.ptr;
+    const std::uint32_t what = state.untold.front().events;
     state.untold = state.untold.subspan(1);
-    if (event.data.ptr == &state)
+    if (whom == &state)
       woken();
-    else if (event.data.ptr != nullptr)
-      static_cast<Watch*>(event.data.ptr)->tell(event.events);
+    else if (whom != nullptr)
+      static_cast<Watch*>(whom)->tell(what);
   }
   state.untold = {};
 }

@@ -52,15 +52,18 @@ class Stream final : public Transport, private Ready {
   }
 
   void ready(Interest now) noexcept override {
-    if (now.write && interest_.write) {
-      bool destroyed = false;
-      destroyed_ = &destroyed;
-      want({interest_.read, false});
-      events_.written(0);
-      if (destroyed) return;
-      destroyed_ = nullptr;
-    }
+    if (now.write && interest_.write && !write_again()) return;
     if (now.read && interest_.read) read();
+  }
+
+  // False when that has destroyed this. Apart, because what is written is mostly taken at once.
+  [[gnu::noinline]] bool write_again() noexcept {
+    bool destroyed = false;
+    destroyed_ = &destroyed;
+    want({interest_.read, false});
+    events_.written(0);
+    if (!destroyed) destroyed_ = nullptr;
+    return !destroyed;
   }
 
   // One read a wake-up, then the next connection. What it leads to may destroy this.

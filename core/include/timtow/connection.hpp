@@ -153,7 +153,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void answer(const Request& request) noexcept;
   void open_if_accepted();
   [[gnu::noinline]] errc send_otherwise(const Message& message);
-  bool write_output() noexcept;
+  [[gnu::always_inline]] inline bool write_output() noexcept;
   void align() noexcept;
   void serve_later() noexcept;
   void set_deadline(TimePoint deadline) noexcept;
@@ -168,12 +168,12 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool pumping_ : 1 = false;
   bool open_due_ : 1 = false;  // accepted: on_open is owed
   bool opened_ : 1 = false;    // on_open was called, and on_close is owed
-  bool stalled_ : 1 = false;   // a write took less than all ...
-  bool waiting_ : 1 = false;   // ... and write_later() was called: written() will come
-  bool reading_ : 1 = true;    // as the transport was told
+  bool waiting_ : 1 = false;   // write_later() was called: written() will come
+  bool stalled_ : 1 = false;   // a write took less than all
   bool shut_down_ : 1 = false;
-  bool drain_due_ : 1 = false;   // congested: on_drain is owed
-  std::error_code write_error_;  // of the write that broke the stream
+  bool read_stopped_ : 1 = false;  // as the transport was told
+  bool drain_due_ : 1 = false;     // congested: on_drain is owed
+  std::error_code write_error_;    // of the write that broke the stream
   Session session_;
   std::any user_data_;
 };

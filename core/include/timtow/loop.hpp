@@ -199,7 +199,7 @@ class Loop {
     }
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;
-    ~Batch() {
+    [[gnu::always_inline]] ~Batch() {
       const bool is_due = loop_.first_deferred_ != nullptr || loop_.timers_.next() != loop_.armed_;
       if (loop_.depth_ == 1 && is_due) loop_.finish_batch();
       --loop_.depth_;

@@ -90,10 +90,7 @@ void Connection::serve() noexcept {
 void Connection::pump() noexcept {
   pumping_ = true;
   open_if_accepted();
-  while (const auto event = session_.next()) {
-    dispatch(*event);
-    open_if_accepted();
-  }
+  while (const auto event = session_.next()) dispatch(*event);
   pumping_ = false;
 }
 
@@ -136,6 +133,7 @@ void Connection::dispatch_other(const Event& event) {
     if (on.on_response) on.on_response(*this, *response);
     open_due_ = true;
   }
+  open_if_accepted();
 }
 
 // What is answered for an application without on_request.
@@ -272,7 +270,7 @@ bool Connection::write_output() noexcept {
 
 // Brings the transport and the deadline in line with the session.
 void Connection::align() noexcept {
-  const bool as_usual = session_.is_calm() && !stalled_ && !read_stopped_ && !drain_due_;
+  const bool as_usual = session_.is_calm() && !(stalled_ | read_stopped_ | drain_due_);
   if (!as_usual && settle()) return;
   const TimePoint deadline = session_.deadline(loop_.now());
   // A later deadline is looked up when the earlier one is due: most are moved and never reached.

@@ -195,13 +195,6 @@ errc Session::close(CloseCode code, std::string_view reason) noexcept {
 
 bool Session::put_text(std::string_view text) noexcept { return outbox_.append(as_bytes(text)); }
 
-void Session::sent(std::size_t size) noexcept {
-  if (size == 0) return;
-  outbox_.sent(size);
-  heard_ = true;
-  if (congested_ && outbox_.size() <= limits_.output_low_water) congested_ = false;
-}
-
 // -- The end --------------------------------------------------------------------------------------
 
 // Fails the connection (section 7.1.7): says why, and then only waits for the peer to go.

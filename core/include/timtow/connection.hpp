@@ -168,8 +168,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool pumping_ : 1 = false;
   bool open_due_ : 1 = false;  // accepted: on_open is owed
   bool opened_ : 1 = false;    // on_open was called, and on_close is owed
-  bool waiting_ : 1 = false;   // write_later() was called: written() will come
-  bool stalled_ : 1 = false;   // a write took less than all
+  bool stalled_ : 1 = false;   // a write took less than all ...
+  bool waiting_ : 1 = false;   // ... and write_later() was called: written() will come
   bool shut_down_ : 1 = false;
   bool read_stopped_ : 1 = false;  // as the transport was told
   bool drain_due_ : 1 = false;     // congested: on_drain is owed

@@ -133,7 +133,12 @@ class Session {
   // What to write next; nothing when empty. Stays where it is until sent() (but for borrowed
   // payloads: until own_output()).
   Gather output() const noexcept { return cut_ ? Gather{} : outbox_.output(); }
-  void sent(std::size_t size) noexcept;
+  void sent(std::size_t size) noexcept {
+    if (size == 0) return;
+    outbox_.sent(size);
+    heard_ = true;
+    if (congested_ && outbox_.size() <= limits_.output_low_water) congested_ = false;
+  }
   // Bytes that wait to be sent.
   std::size_t output_size() const noexcept { return cut_ ? 0 : outbox_.size(); }
   // Whether the output has passed the high water and not yet fallen to the low water.
@@ -149,7 +154,7 @@ class Session {
   bool was_cut() const noexcept { return cut_; }
   // Open, and none of the above is asked for: wants_read(), and nothing is to be ended. Told from
   // little, because it is nearly always so.
-  bool is_calm() const noexcept { return state_.is_plain() && !close_sent_ && !congested_; }
+  bool is_calm() const noexcept { return state_.is_plain() && !(close_sent_ | congested_); }
 
   // -- Time -------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ class WaitingLoop : public ReadinessLoop {
  protected:
   // To be watched for reading; when it is ready, woken() is to be called.
   int wake_up_fd() const noexcept { return wake_up_.fd(); }
-  void woken() noexcept;
+  [[gnu::noinline]] void woken() noexcept;
   // After which nobody is to be told any more before the next wait.
   bool is_stopped() const noexcept { return stopped_; }
 

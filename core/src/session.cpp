@@ -76,7 +76,7 @@ errc Session::put_long(std::byte first, Bytes payload) noexcept {
   *start = first;
   std::byte* const to = FrameHeader::write_length(start + 1, payload.size(), false);
   commit_output(static_cast<std::size_t>(to - start) + payload.size());
-  std::memcpy(to, payload.data(), payload.size());
+  detail::copy_short(to, payload.data(), payload.size());
   return errc::ok;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <system_error>
 
 namespace timtow::libuv {
@@ -38,13 +37,6 @@ Handle<Native> make_handle(void* data, Init init, uv_loop_t* loop, Arguments... 
   return Handle<Native>{handle.release()};
 }
 
-// uv_write() raises it when the peer is gone, and leaves it to the program to be prepared.
-void ignore_sigpipe() noexcept {
-  struct sigaction action {};
-  if (sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL)
-    std::signal(SIGPIPE, SIG_IGN);
-}
-
 // What uv_write() is given at once: it tells when all of it is gone, and until then the core cannot
 // see that the peer takes any.
 constexpr std::size_t most_under_way = 64 * 1024;
@@ -60,14 +52,14 @@ class Stream final : public Transport {
   // Takes the descriptor over unless that fails. Of a Unix socket too.
   int open(posix::Descriptor& fd) noexcept {
     const int result = uv_tcp_open(&tcp_, fd.get());
-    if (result == 0) fd.release();
+    if (result == 0) fd_ = fd.release();
     want_read(result == 0);
     return result;
   }
 
   // As uv_try_write(), but that raises SIGPIPE.
   std::size_t write(const Gather& bytes, std::error_code& error) noexcept override {
-    return posix::write_some(fd(), bytes, error);
+    return posix::write_some(fd_, bytes, error);
   }
 
   void write_later(const Gather& rest) noexcept override {
@@ -84,7 +76,7 @@ class Stream final : public Transport {
   void shutdown_write() noexcept override { uv_shutdown(&shutdown_, stream(), nullptr); }
 
   void close(How how) noexcept override {
-    if (how == How::abortive) posix::reset_on_close(fd());
+    if (how == How::abortive) posix::reset_on_close(fd_);
     uv_close(handle(), [](uv_handle_t* closed) { delete static_cast<Stream*>(closed->data); });
   }
 
@@ -92,11 +84,6 @@ class Stream final : public Transport {
   ~Stream() = default;
 
   uv_handle_t* handle() noexcept { return reinterpret_cast<uv_handle_t*>(&tcp_); }
-  int fd() noexcept {
-    uv_os_fd_t fd = -1;
-    uv_fileno(handle(), &fd);
-    return fd;
-  }
   uv_stream_t* stream() noexcept { return reinterpret_cast<uv_stream_t*>(&tcp_); }
 
   static void on_room(uv_handle_t* handle, std::size_t, uv_buf_t* room) {
@@ -121,6 +108,7 @@ class Stream final : public Transport {
   }
 
   TransportEvents& events_;
+  int fd_ = -1;  // the stream's
   bool ended_ = false;
   std::size_t under_way_ = 0;  // bytes that uv_write() has
   uv_tcp_t tcp_;
@@ -158,7 +146,7 @@ struct Loop::State {
     check(uv_loop_init(&own));
   }
   State(Loop& us, uv_loop_t* lent) : State(lent) {
-    ignore_sigpipe();
+    posix::ignore_sigpipe();  // uv_write() raises it when the peer is gone
     wake_up = make_handle<uv_async_t>(&us, uv_async_init, loop, on_wake_up);
     uv_unref(reinterpret_cast<uv_handle_t*>(wake_up.get()));
     alarm = make_handle<uv_timer_t>(&us, uv_timer_init, loop);

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <memory>
 
@@ -245,6 +246,12 @@ std::size_t write_some(int fd, const Gather& bytes, std::error_code& error) noex
   const std::error_code failure = last_error();
   if (!would_block(failure)) error = failure;
   return 0;
+}
+
+void ignore_sigpipe() noexcept {
+  struct sigaction action {};
+  if (sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL)
+    std::signal(SIGPIPE, SIG_IGN);
 }
 
 void reset_on_close(int fd) noexcept {

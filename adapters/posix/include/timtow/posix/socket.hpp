@@ -73,6 +73,8 @@ bool make_ready(int fd, Error& error) noexcept;
 
 // Bytes written; 0 and no error when none can be now.
 std::size_t write_some(int fd, const Gather& bytes, std::error_code& error) noexcept;
+// For loops whose own writes raise SIGPIPE: ignores it where it would end the process.
+void ignore_sigpipe() noexcept;
 // Makes closing it reset the connection, and drop what is not yet sent.
 void reset_on_close(int fd) noexcept;
 

@@ -129,19 +129,8 @@ class Lookup final : public ResolveEvents {
 class Full {
  public:
   explicit Full(const Endpoint& at) {
-    sockaddr_storage address{};
-    socklen_t size = 0;
-    if (at.is_unix()) {
-      auto& un = reinterpret_cast<sockaddr_un&>(address);
-      un.sun_family = AF_UNIX;
-      at.path.copy(un.sun_path, sizeof un.sun_path - 1);
-      size = sizeof un;
-    } else {
-      auto& in = reinterpret_cast<sockaddr_in&>(address);
-      in.sin_family = AF_INET;
-      in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-      size = sizeof in;
-    }
+    sockaddr_storage address;
+    socklen_t size = test::store(at, address);
     auto* const any = reinterpret_cast<sockaddr*>(&address);
     const auto open = [&] {
       fds_.push_back(socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

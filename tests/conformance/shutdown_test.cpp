@@ -36,11 +36,9 @@ TEST_CASE("a shutdown says 1001 to every peer, and is done when they have answer
   CHECK(echo.closed == std::vector<std::string>(10, "1001"));
   // Nobody listens any more.
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(where.port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  CHECK(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0);
+  sockaddr_storage address;
+  const socklen_t size = test::store(where, address);
+  CHECK(connect(fd, reinterpret_cast<sockaddr*>(&address), size) != 0);
   CHECK(errno == ECONNREFUSED);
   ::close(fd);
 }

@@ -57,6 +57,17 @@ struct World {
     loop.settle();
     return *this;
   }
+  // One that reconnects, and now 0: has just been told to connect, 1: looks the name up, 2:
+  // connects, 3: has asked, 4: waits for the next attempt, 5: is open.
+  void reach(int step) {
+    options.reconnect.emplace();
+    loop.resolve_waits = step == 1;
+    loop.connect_waits = step == 2;
+    if (step == 4) loop.connect_errors = {refused};
+    CHECK_FALSE(make().connect());
+    if (step > 0) loop.settle();
+    if (step == 5) accept();
+  }
   Peer& server() { return *loop.peers.back(); }
   // The request that came, and its key.
   std::string request() { return std::exchange(server().written, {}); }
@@ -327,12 +338,7 @@ TEST_CASE("client: close() gives up what is not open, at every step, without a w
   for (int step = 0; step < 5; ++step) {
     CAPTURE(step);
     World world;
-    world.options.reconnect.emplace();
-    world.loop.resolve_waits = step == 1;
-    world.loop.connect_waits = step == 2;
-    if (step == 4) world.loop.connect_errors = {refused};
-    CHECK_FALSE(world.make().connect());
-    if (step > 0) world.loop.settle();
+    world.reach(step);
     CHECK(world.loop.pending() == (step == 1 || step == 2 ? 1 : 0));
     CHECK(world.loop.peers.size() == (step == 3 ? 1 : 0));
     CHECK(world.client->is_active());
@@ -358,13 +364,7 @@ TEST_CASE("client: destroyed at every step, it is gone without a word") {
   for (int step = 0; step < 6; ++step) {
     CAPTURE(step);
     World world;
-    world.options.reconnect.emplace();
-    world.loop.resolve_waits = step == 1;
-    world.loop.connect_waits = step == 2;
-    if (step == 4) world.loop.connect_errors = {refused};
-    CHECK_FALSE(world.make().connect());
-    if (step > 0) world.loop.settle();
-    if (step == 5) world.accept();
+    world.reach(step);
     world.heard();
     world.client.reset();
     CHECK(world.loop.pending() == 0);

@@ -57,29 +57,34 @@ inline void run_for(timtow::Loop& loop, timtow::Duration time) {
   loop.run();
 }
 
+// An address, or the path of a Unix socket, as the system takes it; its size.
+inline socklen_t store(const timtow::Endpoint& endpoint, sockaddr_storage& address) {
+  address = {};
+  if (endpoint.is_unix()) {
+    auto& un = reinterpret_cast<sockaddr_un&>(address);
+    un.sun_family = AF_UNIX;
+    endpoint.path.copy(un.sun_path, sizeof un.sun_path - 1);
+    return sizeof un;
+  }
+  if (endpoint.host.find(':') == std::string::npos) {
+    auto& in = reinterpret_cast<sockaddr_in&>(address);
+    in.sin_family = AF_INET;
+    in.sin_port = htons(endpoint.port);
+    REQUIRE(inet_pton(AF_INET, endpoint.host.c_str(), &in.sin_addr) == 1);
+    return sizeof in;
+  }
+  auto& in = reinterpret_cast<sockaddr_in6&>(address);
+  in.sin6_family = AF_INET6;
+  in.sin6_port = htons(endpoint.port);
+  REQUIRE(inet_pton(AF_INET6, endpoint.host.c_str(), &in.sin6_addr) == 1);
+  return sizeof in;
+}
+
 class Client {
  public:
   explicit Client(const timtow::Endpoint& to) {
-    sockaddr_storage address{};
-    socklen_t size = 0;
-    if (to.is_unix()) {
-      auto& un = reinterpret_cast<sockaddr_un&>(address);
-      un.sun_family = AF_UNIX;
-      to.path.copy(un.sun_path, sizeof un.sun_path - 1);
-      size = sizeof un;
-    } else if (to.host.find(':') == std::string::npos) {
-      auto& in = reinterpret_cast<sockaddr_in&>(address);
-      in.sin_family = AF_INET;
-      in.sin_port = htons(to.port);
-      REQUIRE(inet_pton(AF_INET, to.host.c_str(), &in.sin_addr) == 1);
-      size = sizeof in;
-    } else {
-      auto& in = reinterpret_cast<sockaddr_in6&>(address);
-      in.sin6_family = AF_INET6;
-      in.sin6_port = htons(to.port);
-      REQUIRE(inet_pton(AF_INET6, to.host.c_str(), &in.sin6_addr) == 1);
-      size = sizeof in;
-    }
+    sockaddr_storage address;
+    const socklen_t size = store(to, address);
     fd_ = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     REQUIRE(fd_ >= 0);
     REQUIRE_MESSAGE(connect(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0,

@@ -5,9 +5,15 @@
 #include <cstring>
 #include <utility>
 
+#include "masking_key_source.hpp"
+
 namespace timtow {
 
+Pool::Pool(std::size_t budget, std::size_t keep) noexcept
+    : budget_(budget), budget_left_(budget), keep_left_(keep) {}
+
 Pool::~Pool() {
+  spare_.reset();  // its buffers may be this pool's
   for (Free* each : free_) {
     while (each != nullptr) std::free(std::exchange(each, each->next));
   }
@@ -21,6 +27,11 @@ Block Pool::allocate_from_system(std::size_t size) noexcept {
   if (data == nullptr) return {};
   budget_left_ -= size;
   return {data, size};
+}
+
+MaskingKeySource* Pool::masking_keys() noexcept {
+  if (masking_keys_ == nullptr) masking_keys_.reset(new (std::nothrow) MaskingKeySource);
+  return masking_keys_.get();
 }
 
 void Pool::give_back(Block block) noexcept { std::free(block.data); }

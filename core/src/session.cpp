@@ -7,7 +7,7 @@
 #include <new>
 
 #include "masking_key_source.hpp"
-#include "session_handshake.hpp"
+#include "session_work.hpp"
 #include "timtow/mask.hpp"
 #include "timtow/words.hpp"
 
@@ -15,6 +15,14 @@ namespace timtow {
 namespace {
 
 constexpr Limits default_limits{};
+
+// How a session ends for which there is not even the memory to say so.
+const Error no_memory{make_error_code(errc::no_memory), {}};
+const Closed closed_without_memory{.code = close_code::abnormal,
+                                   .sent = 0,
+                                   .reason = {},
+                                   .error = &no_memory,
+                                   .response = nullptr};
 
 // Payloads from this size on are borrowed where that is asked for; smaller ones are copied, which
 // is cheaper than one more span in a gathered write.
@@ -37,17 +45,49 @@ FrameHeader header_of(Opcode opcode, bool fin, Bytes payload) noexcept {
 }  // namespace
 
 Session::Session(Role role, Pool& pool, const Limits& limits) noexcept
-    : limits_(limits), role_(role), carry_(pool), held_(pool), message_(pool), outbox_(pool) {}
+    : limits_(limits), role_(role), outbox_(pool) {}
 
 Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, default_limits) {}
 
 Session::~Session() = default;
 
+// -- What is under way ----------------------------------------------------------------------------
+
+// Whether there is Work now; false when there is no memory for it.
+bool Session::need_work() noexcept {
+  if (work_ != nullptr) return true;
+  Pool& pool = outbox_.pool();
+  if (pool.spare() != nullptr)
+    work_.reset(static_cast<Work*>(pool.spare().release()));
+  else
+    work_.reset(new (std::nothrow) Work{pool});
+  return work_ != nullptr;
+}
+
+// Lets go of it when nothing is under way any more.
+void Session::rest() noexcept {
+  if (work_ == nullptr || !state_.is_plain() || !work_->is_at_rest()) return;
+  Pool& pool = outbox_.pool();
+  if (pool.spare() == nullptr)
+    pool.spare() = std::move(work_);
+  else
+    work_.reset();
+}
+
+void Session::set_error(Error error) noexcept {
+  failed_ = true;
+  if (need_work()) work_->error = std::move(error);
+}
+
+std::string_view Session::subprotocol() const noexcept {
+  return work_ == nullptr ? std::string_view{} : work_->subprotocol;
+}
+
 // -- Output ---------------------------------------------------------------------------------------
 
 bool Session::next_masking_key(MaskingKey& key) noexcept {
-  if (!masking_keys_) masking_keys_.reset(new (std::nothrow) MaskingKeySource);
-  return masking_keys_ != nullptr && masking_keys_->next(key);
+  MaskingKeySource* const source = outbox_.pool().masking_keys();
+  return source != nullptr && source->next(key);
 }
 
 inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
@@ -135,7 +175,7 @@ errc Session::send_borrowed(const Message& message) noexcept {
 void Session::own_output() noexcept {
   if (outbox_.own()) return;
   // What is borrowed will be gone, perhaps in the midst of a frame: nothing can follow it.
-  if (state_.phase != Phase::ended) error_ = out_of_memory();
+  if (state_.phase != Phase::ended) set_error(out_of_memory());
   cut();
 }
 
@@ -171,7 +211,7 @@ errc Session::put_close(CloseCode code, std::string_view reason) noexcept {
   if (result != errc::ok) return result;
   sent_code_ = code;
   close_sent_ = true;
-  phase_clock_due_ = true;
+  clock_due_ = true;
   return errc::ok;
 }
 
@@ -199,9 +239,10 @@ bool Session::put_text(std::string_view text) noexcept { return outbox_.append(a
 
 // Fails the connection (section 7.1.7): says why, and then only waits for the peer to go.
 void Session::fail(CloseCode code, Error error) noexcept {
-  error_ = std::move(error);
+  set_error(std::move(error));
   end();  // first, for the memory of a message may be what the close frame needs
-  if (!close_sent_ && put_close(code, error_.text) != errc::ok) cut();
+  const std::string_view reason = work_ == nullptr ? std::string_view{} : work_->error.text;
+  if (!close_sent_ && put_close(code, reason) != errc::ok) cut();
 }
 
 void Session::fail_for_memory() noexcept {
@@ -213,12 +254,13 @@ void Session::fail_for_memory() noexcept {
 // From here on the closed event is all that comes.
 void Session::end() noexcept {
   if (state_.phase == Phase::ended) return;
-  if (!close_sent_) phase_clock_due_ = true;
+  if (!close_sent_) clock_due_ = true;
   state_.phase = Phase::ended;
   ending_due_ = true;
   input_ = {};
   in_payload_ = false;
-  if (!state_.message_done) message_.release();  // what an event shows goes with it
+  if (work_ != nullptr && !work_->message_done)
+    work_->message.release();  // what an event shows stays
 }
 
 // What waits in the outbox stays: a completion based loop may be writing it still.
@@ -230,11 +272,14 @@ void Session::cut() noexcept {
 std::optional<Event> Session::take_ending() noexcept {
   if (!ending_due_) return std::nullopt;
   ending_due_ = false;
-  state_.carry_done = true;  // the event shows what is in it
-  closed_.sent = sent_code_;
-  closed_.error = error_ ? &error_ : nullptr;
-  if (handshake_ && handshake_->response.status != 0) closed_.response = &handshake_->response;
-  return Event{&closed_};
+  if (!need_work()) return Event{&closed_without_memory};
+  Work& work = *work_;
+  state_.done = work.carry_done = true;  // the event shows what is in it
+  work.closed.sent = sent_code_;
+  if (failed_) work.closed.error = work.error ? &work.error : &no_memory;
+  if (work.handshake && work.handshake->response.status != 0)
+    work.closed.response = &work.handshake->response;
+  return Event{&work.closed};
 }
 
 void Session::end_of_input() noexcept { state_.input_ended = true; }
@@ -242,9 +287,9 @@ void Session::end_of_input() noexcept { state_.input_ended = true; }
 void Session::lost(std::error_code cause) noexcept {
   if (state_.phase != Phase::ended) {
     try {
-      error_ = make_error(cause, "the connection broke: %s", cause.message().c_str());
+      set_error(make_error(cause, "the connection broke: %s", cause.message().c_str()));
     } catch (const std::bad_alloc&) {
-      error_.code = cause;
+      set_error({cause, {}});
     }
   }
   state_.input_ended = true;
@@ -258,7 +303,7 @@ bool Session::wants_read() const noexcept {
 
 bool Session::wants_shutdown() const noexcept {
   if (state_.phase != Phase::ended || cut_ || state_.input_ended) return false;
-  return role_ == Role::server || error_;  // a server ends the stream first (section 7.1.1)
+  return role_ == Role::server || failed_;  // a server ends the stream first (section 7.1.1)
 }
 
 bool Session::finished() const noexcept {
@@ -268,19 +313,19 @@ bool Session::finished() const noexcept {
 // -- Time -----------------------------------------------------------------------------------------
 
 TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
-  if (phase_clock_due_) {
-    phase_clock_due_ = false;
+  if (clock_due_) {
+    clock_due_ = false;
     const bool handshake = state_.phase == Phase::head || state_.phase == Phase::deciding;
     const Duration time = handshake ? limits_.handshake_time : limits_.close_time;
-    phase_deadline_ = time > Duration{} ? now + time : never;
+    clock_ = time > Duration{} ? now + time : never;
   }
-  return finished() ? never : phase_deadline_;
+  return finished() ? never : clock_;
 }
 
-TimePoint Session::deadline_of_silence() const noexcept {
+TimePoint Session::deadline_of_silence() noexcept {
   TimePoint due = never;
-  if (limits_.ping_interval > Duration{} && !pinged_) due = last_life_ + limits_.ping_interval;
-  if (limits_.idle_time > Duration{}) due = std::min(due, last_life_ + limits_.idle_time);
+  if (limits_.ping_interval > Duration{} && !pinged_) due = clock_ + limits_.ping_interval;
+  if (limits_.idle_time > Duration{}) due = std::min(due, clock_ + limits_.idle_time);
   return due;
 }
 
@@ -294,12 +339,12 @@ void Session::expire(TimePoint now) noexcept {
   }
   if (state_.phase == Phase::ended || close_sent_) {
     if (state_.phase == Phase::open)
-      error_ = make_error(errc::close_timeout,
-                          "no close frame came for %lld ms, which is Limits::close_time",
-                          in_milliseconds(limits_.close_time));
+      set_error(make_error(errc::close_timeout,
+                           "no close frame came for %lld ms, which is Limits::close_time",
+                           in_milliseconds(limits_.close_time)));
     return cut();
   }
-  if (limits_.idle_time > Duration{} && now >= last_life_ + limits_.idle_time)
+  if (limits_.idle_time > Duration{} && now >= clock_ + limits_.idle_time)
     return fail(close_code::policy_violation,
                 make_error(errc::idle_timeout, "silent for %lld ms, which is Limits::idle_time",
                            in_milliseconds(limits_.idle_time)));

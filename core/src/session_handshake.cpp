@@ -1,10 +1,9 @@
 // Session: the opening handshake, from the first byte to the first frame.
-#include "session_handshake.hpp"
-
 #include <algorithm>
+#include <array>
 #include <new>
 
-#include "masking_key_source.hpp"
+#include "session_work.hpp"
 #include "timtow/digest.hpp"
 
 namespace timtow {
@@ -24,21 +23,21 @@ int status_for(const std::error_code& code) noexcept {
 
 }  // namespace
 
-// Gathers the head in carry_, where it stays until it is answered.
+// Gathers the head in Work::carry, where it stays until it is answered.
 std::optional<Event> Session::next_head() noexcept {
   try {
-    if (!handshake_) handshake_ = std::make_unique<Handshake>();
+    Buffer& carry = work_->carry;
+    if (!work_->handshake) work_->handshake = std::make_unique<Handshake>();
     while (!input_.empty() && state_.phase == Phase::head) {
-      const std::size_t before = carry_.size();
+      const std::size_t before = carry.size();
       const std::size_t part = std::min(input_.size(), limits_.handshake_bytes - before);
-      if (!carry_.append(input_.data(), part)) throw std::bad_alloc{};
-      HeadScanner& scanner = handshake_->scanner;
-      const auto result =
-          scanner.scan({reinterpret_cast<const char*>(carry_.data()), carry_.size()});
+      if (!carry.append(input_.data(), part)) throw std::bad_alloc{};
+      HeadScanner& scanner = work_->handshake->scanner;
+      const auto result = scanner.scan({reinterpret_cast<const char*>(carry.data()), carry.size()});
       const std::size_t scanned = scanner.scanned();
       if (result == HeadScanner::Result::incomplete) {
         input_ = input_.subspan(part);
-        if (carry_.size() < limits_.handshake_bytes) break;
+        if (carry.size() < limits_.handshake_bytes) break;
         fail_handshake(make_error(errc::handshake_too_large,
                                   "over %zu bytes of head came, which is Limits::handshake_bytes",
                                   limits_.handshake_bytes));
@@ -46,10 +45,10 @@ std::optional<Event> Session::next_head() noexcept {
         fail_handshake(make_error(errc::bad_request,
                                   "byte %zu of the head is a control character, or half a CRLF: "
                                   "0x%02X",
-                                  scanned, std::to_integer<unsigned>(carry_.data()[scanned])));
+                                  scanned, std::to_integer<unsigned>(carry.data()[scanned])));
       } else {
         input_ = input_.subspan(scanned - before);
-        const std::string_view head{reinterpret_cast<const char*>(carry_.data()), scanned};
+        const std::string_view head{reinterpret_cast<const char*>(carry.data()), scanned};
         if (auto event = role_ == Role::server ? take_request(head) : take_response(head))
           return event;
       }
@@ -63,7 +62,7 @@ std::optional<Event> Session::next_head() noexcept {
 // -- Server ---------------------------------------------------------------------------------------
 
 std::optional<Event> Session::take_request(std::string_view head) {
-  Request& request = handshake_->request;
+  Request& request = work_->handshake->request;
   Refusal refusal = parse_request(head, limits_.handshake_headers, request);
   if (refusal) {
     refuse(refusal);
@@ -77,15 +76,17 @@ Refusal Session::receive_request(const Request& request) noexcept {
   try {
     if (role_ != Role::server || state_.phase != Phase::head)
       return {500, make_error(errc::no_request, "this session cannot start with a request")};
-    if (!handshake_) handshake_ = std::make_unique<Handshake>();
+    if (!need_work()) throw std::bad_alloc{};
+    if (!work_->handshake) work_->handshake = std::make_unique<Handshake>();
     Refusal refusal = check_request(request);
     if (refusal) {
       refuse(refusal);
       return refusal;
     }
-    handshake_->is_upgrade = request.is_upgrade();
-    handshake_->key = request.headers["Sec-WebSocket-Key"];
-    for (const auto& each : request.subprotocols()) handshake_->subprotocols.emplace_back(each);
+    Handshake& handshake = *work_->handshake;
+    handshake.is_upgrade = request.is_upgrade();
+    handshake.key = request.headers["Sec-WebSocket-Key"];
+    for (const auto& each : request.subprotocols()) handshake.subprotocols.emplace_back(each);
     state_.phase = Phase::deciding;
     return {};
   } catch (const std::bad_alloc&) {
@@ -95,27 +96,28 @@ Refusal Session::receive_request(const Request& request) noexcept {
 }
 
 void Session::refuse(const Refusal& refusal) {
-  error_ = refusal.error;
+  set_error(refusal.error);
   end();
   if (!put_text(format_refusal(refusal))) cut();
 }
 
 Error Session::accept(const Accept& accept) noexcept {
   if (state_.phase != Phase::deciding) return nothing_waits();
-  if (!handshake_->is_upgrade)
+  Handshake& handshake = *work_->handshake;
+  if (!handshake.is_upgrade)
     return make_error(errc::not_an_upgrade, "the request asks for no WebSocket: respond() to it");
   try {
-    if (Error error = check_accept(accept, handshake_->offered())) return error;
+    if (Error error = check_accept(accept, handshake.offered())) return error;
     std::string subprotocol{accept.subprotocol};
-    if (!put_text(format_accept(accept, handshake_->key))) return out_of_memory();
-    subprotocol_ = std::move(subprotocol);
+    if (!put_text(format_accept(accept, handshake.key))) return out_of_memory();
+    work_->subprotocol = std::move(subprotocol);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
   state_.phase = Phase::open;
   heard_ = true;
-  handshake_.reset();
-  carry_.release();
+  work_->handshake.reset();
+  work_->carry.release();
   return {};
 }
 
@@ -127,8 +129,8 @@ Error Session::respond(const Reply& reply) noexcept {
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
-  if (handshake_->is_upgrade)  // an answer to anything else is what was asked for
-    error_ = make_error(errc::rejected, "the application answered %d", reply.status);
+  if (work_->handshake->is_upgrade)  // an answer to anything else is what was asked for
+    set_error(make_error(errc::rejected, "the application answered %d", reply.status));
   end();
   return {};
 }
@@ -136,7 +138,8 @@ Error Session::respond(const Reply& reply) noexcept {
 // -- Client ---------------------------------------------------------------------------------------
 
 Error Session::request(const ClientRequest& request) noexcept {
-  if (role_ != Role::client || state_.phase != Phase::head || handshake_)
+  if (role_ != Role::client || state_.phase != Phase::head ||
+      (work_ != nullptr && work_->handshake != nullptr))
     return make_error(errc::no_request, "request() is for a client session, and once");
   try {
     if (Error error = check_client_request(request)) return error;
@@ -144,11 +147,12 @@ Error Session::request(const ClientRequest& request) noexcept {
     for (auto& part : nonce)
       if (!next_masking_key(part))
         return make_error(errc::no_entropy, "the system gives no randomness for the key");
+    if (!need_work()) return out_of_memory();
     auto handshake = std::make_unique<Handshake>();
     handshake->key = base64(std::as_bytes(std::span{nonce}));
     handshake->subprotocols.assign(request.subprotocols.begin(), request.subprotocols.end());
     if (!put_text(format_client_request(request, handshake->key))) return out_of_memory();
-    handshake_ = std::move(handshake);
+    work_->handshake = std::move(handshake);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
@@ -156,27 +160,28 @@ Error Session::request(const ClientRequest& request) noexcept {
 }
 
 std::optional<Event> Session::take_response(std::string_view head) {
-  Response& response = handshake_->response;
+  Handshake& handshake = *work_->handshake;
+  Response& response = handshake.response;
   Error error = parse_response(head, limits_.handshake_headers, response);
   // Interim responses say nothing final (RFC 9110 section 15.2).
   if (!error && response.status < 200 && response.status != 101) {
     response = {};
-    handshake_->scanner = {};
-    carry_.release();
+    handshake.scanner = {};
+    work_->carry.release();
     return std::nullopt;
   }
   if (error)
     response = {};  // it is no answer
   else
-    error = check_response(response, handshake_->key, handshake_->offered());
+    error = check_response(response, handshake.key, handshake.offered());
   if (error) {
     fail_handshake(std::move(error));
     return std::nullopt;
   }
-  subprotocol_ = response.headers["Sec-WebSocket-Protocol"];
+  work_->subprotocol = response.headers["Sec-WebSocket-Protocol"];
   state_.phase = Phase::open;
   heard_ = true;
-  state_.carry_done = true;  // the event shows what is in it
+  state_.done = work_->carry_done = true;  // the event shows what is in it
   return Event{&response};
 }
 
@@ -188,12 +193,12 @@ void Session::fail_handshake(Error error) noexcept {
       const int status = status_for(error.code);
       return refuse({status, std::move(error)});
     } catch (const std::bad_alloc&) {
-      error_.code = errc::no_memory;
+      set_error(Error{make_error_code(errc::no_memory), {}});
       return cut();
     }
   }
   if (error.code == errc::bad_request) error.code = errc::bad_response;
-  error_ = std::move(error);
+  set_error(std::move(error));
   cut();  // there is nothing that a client could say to a server that speaks no WebSocket
 }
 

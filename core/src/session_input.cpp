@@ -3,8 +3,7 @@
 #include <cinttypes>
 #include <cstring>
 
-#include "masking_key_source.hpp"
-#include "session_handshake.hpp"
+#include "session_work.hpp"
 #include "timtow/mask.hpp"
 #include "timtow/session.hpp"
 
@@ -38,28 +37,30 @@ void Session::receive_more(MutableBytes bytes) noexcept {
   }
   hold();
   if (state_.phase == Phase::ended) return;  // out of memory
-  if (!held_.append(bytes.data(), bytes.size())) return fail_for_memory();
-  input_ = {held_.data() + held_.size() - input_.size() - bytes.size(),
-            input_.size() + bytes.size()};
+  Buffer& held = work_->held;
+  if (!held.append(bytes.data(), bytes.size())) return fail_for_memory();
+  input_ = {held.data() + held.size() - input_.size() - bytes.size(), input_.size() + bytes.size()};
 }
 
 void Session::hold() noexcept {
   recycle();
   if (input_.empty()) return;
+  if (!need_work()) return fail_for_memory();
+  Buffer& held = work_->held;
   if (!state_.holding) {
     state_.holding = true;
-    if (!held_.append(input_.data(), input_.size())) return fail_for_memory();
+    if (!held.append(input_.data(), input_.size())) return fail_for_memory();
   } else {
-    const std::size_t read = held_.size() - input_.size();
+    const std::size_t read = held.size() - input_.size();
     if (read <= input_.size()) return;
-    held_.drop(read);  // once it is the larger part, so that a byte is moved about once
+    held.drop(read);  // once it is the larger part, so that a byte is moved about once
   }
-  input_ = {held_.data(), held_.size()};
+  input_ = {held.data(), held.size()};
 }
 
 void Session::release_held() noexcept {
   state_.holding = false;
-  held_.release();
+  work_->held.release();
 }
 
 MutableBytes Session::read_space() noexcept {
@@ -67,15 +68,17 @@ MutableBytes Session::read_space() noexcept {
 }
 
 MutableBytes Session::payload_space() noexcept {
-  if (state_.streaming || frame_left_ < worth_reading_in_place || !input_.empty()) return {};
-  const auto left = static_cast<std::size_t>(frame_left_);
-  std::byte* const room = message_.reserve(std::min(left, std::max(usual_read, message_.size())));
+  Work& work = *work_;
+  if (state_.streaming || work.frame_left < worth_reading_in_place || !input_.empty()) return {};
+  const auto left = static_cast<std::size_t>(work.frame_left);
+  Buffer& message = work.message;
+  std::byte* const room = message.reserve(std::min(left, std::max(usual_read, message.size())));
   if (room == nullptr) return {};  // the read goes elsewhere, and its bytes are refused there
-  return {room, std::min(left, message_.room())};
+  return {room, std::min(left, message.room())};
 }
 
 std::optional<Event> Session::next() noexcept {
-  if (state_.is_plain() && carry_.empty()) [[likely]] {
+  if (state_.is_plain()) [[likely]] {
     if (input_.empty()) return std::nullopt;
     if (auto event = next_whole_message()) return event;
   }
@@ -83,6 +86,16 @@ std::optional<Event> Session::next() noexcept {
 }
 
 std::optional<Event> Session::next_of_any() noexcept {
+  if (need_work()) {
+    if (auto event = next_at_work()) return event;
+    rest();
+  } else if (state_.phase != Phase::ended) {
+    fail_for_memory();
+  }
+  return take_ending();
+}
+
+std::optional<Event> Session::next_at_work() noexcept {
   recycle();
   if (state_.paused && is_open()) {
     hold();
@@ -96,56 +109,61 @@ std::optional<Event> Session::next_of_any() noexcept {
     hold();
   }
   if (state_.input_ended && (state_.phase == Phase::open || state_.phase == Phase::head)) {
-    error_ =
+    set_error(
         state_.phase == Phase::head
             ? make_error(errc::handshake_incomplete,
                          "the stream ended inside the opening handshake")
-            : make_error(errc::connection_lost, "the peer ended the stream without a close frame");
+            : make_error(errc::connection_lost, "the peer ended the stream without a close frame"));
     end();
   }
-  if (input_.empty()) release_held();
-  return take_ending();
+  if (input_.empty() && state_.holding) release_held();
+  return std::nullopt;
 }
 
 // Gives back the memory of what the last event showed.
 void Session::recycle() noexcept {
-  if (!state_.message_done && !state_.carry_done) [[likely]]
+  if (!state_.done) [[likely]]
     return;
-  if (state_.message_done) {
-    state_.message_done = false;
-    message_.release();
+  state_.done = false;
+  Work& work = *work_;
+  if (work.message_done) {
+    work.message_done = false;
+    work.message.release();
   }
-  if (state_.carry_done) {
-    state_.carry_done = false;
-    carry_.release();
-    handshake_.reset();
+  if (work.carry_done) {
+    work.carry_done = false;
+    state_.in_atom = false;
+    work.carry.release();
+    work.handshake.reset();
   }
 }
 
 // The next `size` bytes of an atom in one piece, or null when they have not all arrived. What came
-// of it waits in carry_.
+// of it waits in Work::carry.
 std::byte* Session::contiguous(std::size_t size) noexcept {
-  if (carry_.empty() && input_.size() >= size) [[likely]]
+  Buffer& carry = work_->carry;
+  if (!state_.in_atom && input_.size() >= size) [[likely]]
     return input_.data();
-  if (carry_.size() < size) {
-    const std::size_t part = std::min(size - carry_.size(), input_.size());
-    if (!carry_.append(input_.data(), part)) {
+  if (carry.size() < size) {
+    const std::size_t part = std::min(size - carry.size(), input_.size());
+    if (!carry.append(input_.data(), part)) {
       fail_for_memory();
       return nullptr;
     }
+    state_.in_atom = !carry.empty();
     input_ = input_.subspan(part);
-    if (carry_.size() < size) return nullptr;
+    if (carry.size() < size) return nullptr;
   }
-  return carry_.data();
+  return carry.data();
 }
 
 // The atom of `size` bytes that contiguous() gave has been read. Its bytes stay where they are
 // until recycle().
 void Session::consume(std::size_t size) noexcept {
-  if (carry_.empty())
+  if (!state_.in_atom)
     input_ = input_.subspan(size);
   else
-    state_.carry_done = true;
+    state_.done = work_->carry_done = true;
 }
 
 // The message that most messages are: unfragmented, up to 65,535 bytes, whole in the input, and
@@ -175,9 +193,9 @@ std::optional<Event> Session::next_whole_message() noexcept {
     ascii = mask(payload.data(), payload.data(), length, key);
   }
   if (type == MessageType::text && !ascii) {
-    utf8_.reset();
-    const std::size_t good = utf8_.check(payload);
-    if (!utf8_.complete()) {
+    Utf8Checker utf8;
+    const std::size_t good = utf8.check(payload);
+    if (!utf8.complete()) {
       fail_text(good);
       return std::nullopt;
     }
@@ -191,7 +209,7 @@ std::optional<Event> Session::next_frame() noexcept {
   do {
     if (!in_payload_) {
       if (!read_frame_header()) break;
-      if (is_control(frame_.opcode)) return read_control_frame();
+      if (is_control(work_->frame.opcode)) return read_control_frame();
     }
     if (auto event = read_payload()) return event;
   } while (state_.phase == Phase::open && !input_.empty());
@@ -207,10 +225,10 @@ bool Session::read_frame_header() noexcept {
   const std::size_t size = FrameHeader::wire_size(wire);
   wire = contiguous(size);
   if (wire == nullptr) return false;
-  frame_ = FrameHeader::read(wire);
-  if (is_control(frame_.opcode)) return true;
+  const FrameHeader& frame = work_->frame = FrameHeader::read(wire);
+  if (is_control(frame.opcode)) return true;
 
-  if (!FrameHeader::has_proper_length(wire, frame_.length)) {
+  if (!FrameHeader::has_proper_length(wire, frame.length)) {
     fail(close_code::protocol_error, broken("a frame's length is not in its shortest form"));
     return false;
   }
@@ -248,30 +266,31 @@ bool Session::check_frame_start(const std::byte* wire) noexcept {
 }
 
 bool Session::begin_data_frame() noexcept {
-  if (frame_.opcode != Opcode::continuation) {
-    message_type_ = static_cast<MessageType>(frame_.opcode);
+  Work& work = *work_;
+  if (work.frame.opcode != Opcode::continuation) {
+    work.message_type = static_cast<MessageType>(work.frame.opcode);
     state_.in_message = true;
-    first_piece_ = true;
-    message_size_ = 0;
-    fragments_ = 0;
-    utf8_.reset();
+    work.first_piece = true;
+    work.message_size = 0;
+    work.fragments = 0;
+    work.utf8.reset();
   }
-  if (++fragments_ > std::max<std::size_t>(limits_.message_fragments, 1)) {
+  if (++work.fragments > std::max<std::size_t>(limits_.message_fragments, 1)) {
     fail(close_code::policy_violation,
          make_error(errc::too_many_fragments,
                     "a message in over %zu fragments, which is Limits::message_fragments",
                     limits_.message_fragments));
     return false;
   }
-  if (frame_.length > limits_.message_bytes - message_size_) {
+  if (work.frame.length > limits_.message_bytes - work.message_size) {
     fail(close_code::message_too_big,
          make_error(errc::message_too_big,
                     "a message of %" PRIu64 " bytes or more; Limits::message_bytes is %zu",
-                    message_size_ + frame_.length, limits_.message_bytes));
+                    work.message_size + work.frame.length, limits_.message_bytes));
     return false;
   }
-  message_size_ += frame_.length;
-  frame_left_ = frame_.length;
+  work.message_size += work.frame.length;
+  work.frame_left = work.frame.length;
   in_payload_ = true;
   return true;
 }
@@ -279,51 +298,53 @@ bool Session::begin_data_frame() noexcept {
 // Takes what has come of a data frame's payload. An event when it completes a message, or is a
 // piece of one; nothing when more has to come, or the session failed.
 std::optional<Event> Session::read_payload() noexcept {
-  const MutableBytes payload =
-      input_.first(static_cast<std::size_t>(std::min<std::uint64_t>(frame_left_, input_.size())));
+  Work& work = *work_;
+  const MutableBytes payload = input_.first(
+      static_cast<std::size_t>(std::min<std::uint64_t>(work.frame_left, input_.size())));
   input_ = input_.subspan(payload.size());
   const std::size_t good = unmask_and_check(payload);
-  frame_left_ -= payload.size();
+  work.frame_left -= payload.size();
 
   bool last = false;
-  if (frame_left_ == 0) {
+  if (work.frame_left == 0) {
     in_payload_ = false;
     heard_ = true;
-    quiet_bytes_ = 0;
-    last = frame_.fin;
+    work.quiet_bytes = 0;
+    last = work.frame.fin;
     state_.in_message = !last;
-  } else if ((quiet_bytes_ += payload.size()) >= limits_.idle_bytes) {
+  } else if ((work.quiet_bytes += payload.size()) >= limits_.idle_bytes) {
     heard_ = true;
-    quiet_bytes_ %= std::max<std::size_t>(limits_.idle_bytes, 1);  // the same for any split
+    work.quiet_bytes %= std::max<std::size_t>(limits_.idle_bytes, 1);  // the same for any split
   }
 
-  const bool broken_text = good != payload.size() || (last && !utf8_.complete());
+  const bool broken_text = good != payload.size() || (last && !work.utf8.complete());
   if (broken_text) [[unlikely]] {
-    fail_text(message_size_ - frame_left_ - payload.size() + good);
+    fail_text(work.message_size - work.frame_left - payload.size() + good);
     // Whoever streams has seen the good bytes if they came alone, so it sees them now.
     if (!state_.streaming || good == 0) return std::nullopt;
-    return Event{Piece{message_type_, payload.first(good), first_piece_, false}};
+    return Event{Piece{work.message_type, payload.first(good), work.first_piece, false}};
   }
 
   if (state_.streaming) {
     if (payload.empty() && !last) return std::nullopt;
-    const Piece piece{message_type_, payload, first_piece_, last};
-    first_piece_ = false;
+    const Piece piece{work.message_type, payload, work.first_piece, last};
+    work.first_piece = false;
     return Event{piece};
   }
-  if (last && fragments_ == 1 && message_.data() == nullptr) [[likely]]
-    return Event{Message{message_type_, payload}};
+  Buffer& message = work.message;
+  if (last && work.fragments == 1 && message.data() == nullptr) [[likely]]
+    return Event{Message{work.message_type, payload}};
 
-  const bool in_place = payload.data() == message_.data() + message_.size();
-  if (in_place && payload.size() <= message_.room()) {
-    message_.commit(payload.size());
-  } else if (!message_.append(payload.data(), payload.size())) {
+  const bool in_place = payload.data() == message.data() + message.size();
+  if (in_place && payload.size() <= message.room()) {
+    message.commit(payload.size());
+  } else if (!message.append(payload.data(), payload.size())) {
     fail_for_memory();
     return std::nullopt;
   }
   if (!last) return std::nullopt;
-  state_.message_done = true;
-  return Event{Message{message_type_, {message_.data(), message_.size()}}};
+  state_.done = work.message_done = true;
+  return Event{Message{work.message_type, {message.data(), message.size()}}};
 }
 
 // Fails for the first byte of a text that is not UTF-8, or for its end inside a character.
@@ -334,25 +355,29 @@ void Session::fail_text(std::uint64_t at) noexcept {
 
 // Unmasks in place; returns how many of the bytes are good, which for binary is all.
 std::size_t Session::unmask_and_check(MutableBytes payload) noexcept {
+  Work& work = *work_;
+  FrameHeader& frame = work.frame;
   bool ascii = false;
-  if (frame_.masked) {
-    ascii = mask(payload.data(), payload.data(), payload.size(), frame_.key);
-    if (payload.size() != frame_left_) frame_.key = rotated(frame_.key, payload.size());
+  if (frame.masked) {
+    ascii = mask(payload.data(), payload.data(), payload.size(), frame.key);
+    if (payload.size() != work.frame_left) frame.key = rotated(frame.key, payload.size());
   }
-  if (message_type_ == MessageType::binary || (ascii && utf8_.complete())) return payload.size();
-  return utf8_.check(payload);
+  if (work.message_type == MessageType::binary || (ascii && work.utf8.complete()))
+    return payload.size();
+  return work.utf8.check(payload);
 }
 
 std::optional<Event> Session::read_control_frame() noexcept {
-  const std::size_t header_size = frame_.wire_size();
-  const auto length = static_cast<std::size_t>(frame_.length);
+  const FrameHeader& frame = work_->frame;
+  const std::size_t header_size = frame.wire_size();
+  const auto length = static_cast<std::size_t>(frame.length);
   std::byte* const wire = contiguous(header_size + length);
   if (wire == nullptr) return std::nullopt;
   std::byte* const payload = wire + header_size;
-  if (frame_.masked) mask(payload, payload, length, frame_.key);
+  if (frame.masked) mask(payload, payload, length, frame.key);
   consume(header_size + length);
   heard_ = true;
-  switch (frame_.opcode) {
+  switch (frame.opcode) {
     case Opcode::ping: {
       if (pong({payload, length}) == errc::no_memory) {
         fail_for_memory();
@@ -390,8 +415,8 @@ std::optional<Event> Session::read_close_frame(Bytes payload) noexcept {
       return std::nullopt;
     }
   }
-  closed_.code = code;
-  closed_.reason = reason;
+  work_->closed.code = code;
+  work_->closed.reason = reason;
   end();
   if (!close_sent_ && put_close(code, {}) != errc::ok) cut();
   return take_ending();

@@ -22,6 +22,8 @@ class Outbox {
   Outbox& operator=(const Outbox&) = delete;
   ~Outbox() { clear(); }
 
+  Pool& pool() const noexcept { return *pool_; }
+
   // Bytes that wait.
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }

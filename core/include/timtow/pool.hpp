@@ -10,9 +10,12 @@
 #include <bit>
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <new>
 
 namespace timtow {
+
+class MaskingKeySource;
 
 struct Block {
   std::byte* data = nullptr;
@@ -26,8 +29,7 @@ class Pool {
   // budget: bytes that may be out at once, over which allocate() gives none.
   // keep: bytes of free blocks held for the next borrower.
   explicit Pool(std::size_t budget = std::numeric_limits<std::size_t>::max(),
-                std::size_t keep = 4 * 1024 * 1024) noexcept
-      : budget_(budget), budget_left_(budget), keep_left_(keep) {}
+                std::size_t keep = 4 * 1024 * 1024) noexcept;
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool();
@@ -63,6 +65,19 @@ class Pool {
 
   std::size_t in_use() const noexcept { return budget_ - budget_left_; }
 
+  // What sessions of one pool share besides blocks. Neither counts against the budget.
+  //
+  // A record that one has no more use for, and the next that needs one takes; may be null.
+  struct Record {
+    Record() = default;
+    Record(const Record&) = delete;
+    Record& operator=(const Record&) = delete;
+    virtual ~Record() = default;
+  };
+  std::unique_ptr<Record>& spare() noexcept { return spare_; }
+  // Null when there is no memory for it.
+  MaskingKeySource* masking_keys() noexcept;
+
  private:
   struct Free {
     Free* next;
@@ -84,6 +99,8 @@ class Pool {
   std::size_t budget_;
   std::size_t budget_left_;
   std::size_t keep_left_;
+  std::unique_ptr<Record> spare_;
+  std::unique_ptr<MaskingKeySource> masking_keys_;
 };
 
 // Bytes in one growing block of a pool. Its memory grows with what is put in.

@@ -36,11 +36,8 @@
 #include "timtow/outbox.hpp"
 #include "timtow/pool.hpp"
 #include "timtow/time.hpp"
-#include "timtow/utf8.hpp"
 
 namespace timtow {
-
-class MaskingKeySource;
 
 enum class Role : std::uint8_t { server, client };
 
@@ -165,7 +162,7 @@ class Session {
     if (heard_ || state_.paused) {
       heard_ = false;
       pinged_ = false;
-      last_life_ = now;
+      clock_ = now;
     }
     return deadline_of_silence();
   }
@@ -180,7 +177,7 @@ class Session {
   bool is_ended() const noexcept { return state_.phase == Phase::ended; }
   Role role() const noexcept { return role_; }
   // Negotiated; empty when none.
-  std::string_view subprotocol() const noexcept { return subprotocol_; }
+  std::string_view subprotocol() const noexcept;
 
  private:
   enum class Phase : std::uint8_t {
@@ -190,11 +187,20 @@ class Session {
     ended,     // nothing that arrives matters any more
   };
   struct Handshake;
+  struct Ending;
+  struct Work;
+
+  // What is under way, session_work.cpp.
+  bool need_work() noexcept;
+  void rest() noexcept;
+  Ending* ending() noexcept;
+  [[gnu::cold]] void set_error(Error error) noexcept;
 
   // Input, session_input.cpp.
   [[gnu::noinline]] MutableBytes payload_space() noexcept;
   [[gnu::noinline]] void receive_more(MutableBytes bytes) noexcept;
   [[gnu::noinline]] std::optional<Event> next_of_any() noexcept;
+  std::optional<Event> next_at_work() noexcept;
   std::optional<Event> next_whole_message() noexcept;
   std::optional<Event> next_frame() noexcept;
   bool read_frame_header() noexcept;
@@ -236,10 +242,10 @@ class Session {
   void cut() noexcept;
   std::optional<Event> take_ending() noexcept;
   TimePoint deadline_of_phase(TimePoint now) noexcept;
-  TimePoint deadline_of_silence() const noexcept;
+  TimePoint deadline_of_silence() noexcept;
 
+  // All that a connection at rest owns: there may be many. The rest is Work.
   const Limits& limits_;
-  Role role_;
 
   // What keeps a message from its short way through; told from one comparison.
   struct alignas(8) State {
@@ -247,51 +253,33 @@ class Session {
     bool input_ended = false;
     bool streaming = false;
     bool paused = false;
-    bool in_message = false;    // a message has begun and not ended
-    bool message_done = false;  // message_ was handed out: recycle it
-    bool carry_done = false;    // so was carry_
-    bool holding = false;       // input_ is the tail of held_
+    bool in_message = false;  // a message has begun and not ended
+    bool in_atom = false;     // part of a head, or of a frame's header, waits in Work::carry
+    bool done = false;        // what an event shows of Work is to be recycled
+    bool holding = false;     // input_ is the tail of Work::held
 
-    // Open, and nothing under way (but for what may be in carry_).
+    // Open, and nothing under way.
     bool is_plain() const noexcept { return std::bit_cast<std::uint64_t>(*this) == 0; }
   } state_;
 
+  Role role_;
+  CloseCode sent_code_ = 0;
   bool in_payload_ : 1 = false;       // a data frame's payload is coming
-  bool first_piece_ : 1 = false;      // streaming: no piece of this message was handed out yet
   bool sending_message_ : 1 = false;  // send_piece() has begun a message
   bool close_sent_ : 1 = false;
   bool cut_ : 1 = false;         // the stream is of no use any more
   bool ending_due_ : 1 = false;  // the closed event is still to be handed out
+  bool failed_ : 1 = false;      // it tells of an error
   bool congested_ : 1 = false;
   bool heard_ : 1 = true;  // a sign of life since deadline() was last asked
   bool pinged_ : 1 = false;
-  bool phase_clock_due_ : 1 = true;  // phase_deadline_ starts at the next deadline()
+  bool clock_due_ : 1 = true;  // the phase's clock_ starts at the next deadline()
 
-  // Input. `input_` is borrowed; an atom (a head, a frame's header, a control frame) that did not
-  // arrive whole waits in `carry_`.
-  MutableBytes input_;
-  Buffer carry_;
-  Buffer held_;  // input that hold() kept; input_ is its tail
-  FrameHeader frame_;
-  MessageType message_type_ = MessageType::binary;
-  Utf8Checker utf8_;
-  std::uint32_t fragments_ = 0;
-  std::uint64_t frame_left_ = 0;    // bytes of this frame's payload still to come
-  std::uint64_t message_size_ = 0;  // bytes announced by the frames of this message so far
-  std::size_t quiet_bytes_ = 0;     // of a frame since the last sign of life
-  Buffer message_;
+  TimePoint clock_ = never;  // open: the last sign of life; else: when the phase has to be over
 
+  MutableBytes input_;  // borrowed
   Outbox outbox_;
-
-  TimePoint phase_deadline_ = never;
-  TimePoint last_life_ = never;
-
-  CloseCode sent_code_ = 0;
-  std::unique_ptr<Handshake> handshake_;
-  std::unique_ptr<MaskingKeySource> masking_keys_;  // client only
-  std::string subprotocol_;
-  Error error_;
-  Closed closed_;
+  std::unique_ptr<Work> work_;
 };
 
 }  // namespace timtow

@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
     sent.insert(sent.end(), frame.begin(), frame.end());
 
   timtow::Pool pool;
+  timtow::Outbox::lay_tray(pool);  // as a loop does
   timtow::Session ws{timtow::Role::server, pool};
   std::vector<std::byte> buffer(sizeof request - 1);
   std::memcpy(buffer.data(), request, buffer.size());

@@ -8,6 +8,10 @@ namespace {
 
 // From this size on a payload is written at once, in place of being copied to wait for the batch.
 constexpr std::size_t large_payload = 16 * 1024;
+// What goes back as it came is not copied if it is as large as this, or, being all that there is to
+// write, as this.
+constexpr std::size_t medium_payload = 4096;
+constexpr std::size_t small_payload = 256;
 
 const Handlers no_handlers;
 
@@ -42,10 +46,7 @@ void Connection::opened(Transport& transport) noexcept {
   loop_.defer(*this);
 }
 
-MutableBytes Connection::read_space() noexcept {
-  const MutableBytes space = session_.read_space();
-  return space.empty() ? loop_.scratch() : space;
-}
+MutableBytes Connection::read_space() noexcept { return session_.read_space(loop_.scratch()); }
 
 void Connection::received(MutableBytes bytes) noexcept {
   const Loop::Batch batch{loop_};
@@ -61,7 +62,7 @@ void Connection::ended() noexcept {
 
 void Connection::written(std::size_t taken) noexcept {
   const Loop::Batch batch{loop_};
-  stalled_ = waiting_ = false;
+  unusual_.stalled = unusual_.waiting = false;
   session_.sent(taken);
   serve();
 }
@@ -95,8 +96,9 @@ void Connection::pump() noexcept {
 }
 
 void Connection::open_if_accepted() {
-  if (!open_due_) return;
-  open_due_ = false;
+  if (!unusual_.open_due) return;
+  unusual_.open_due = false;
+  loop_.show(nullptr);
   if (session_.was_cut()) return;  // by the handler that accepted it
   opened_ = true;
   if (const auto& on_open = owner_->handlers().on_open) on_open(*this);
@@ -105,10 +107,12 @@ void Connection::open_if_accepted() {
 void Connection::dispatch(const Event& event) {
   const auto* const message = event.message();
   if (message == nullptr) return dispatch_other(event);
+  loop_.show(message->payload.data());
   if (const auto& on_message = owner_->handlers().on_message) on_message(*this, *message);
 }
 
 void Connection::dispatch_other(const Event& event) {
+  loop_.show(nullptr);
   const Handlers& on = owner_->handlers();
   if (const auto* piece = event.piece()) {
     on.on_piece(*this, *piece);
@@ -131,7 +135,7 @@ void Connection::dispatch_other(const Event& event) {
       answer(*request);
   } else if (const auto* response = event.open()) {
     if (on.on_response) on.on_response(*this, *response);
-    open_due_ = true;
+    unusual_.open_due = true;
   }
   open_if_accepted();
 }
@@ -158,7 +162,7 @@ void Connection::answer(const Request& request) noexcept {
 Error Connection::accept(const Accept& accept) {
   const Loop::Batch batch{loop_};
   Error error = session_.accept(accept);
-  if (!error) open_due_ = true;
+  if (!error) unusual_.open_due = true;
   serve_later();
   return error;
 }
@@ -175,15 +179,22 @@ Error Connection::reject(int status, std::string_view body) {
 }
 
 errc Connection::send(const Message& message) {
-  if (pumping_ && message.payload.size() < large_payload) [[likely]]
+  if (pumping_ && message.payload.size() < small_payload) [[likely]]
     return session_.send(message);  // an answer: flushed with the others
   return send_otherwise(message);
 }
 
 errc Connection::send_otherwise(const Message& message) {
+  const std::size_t size = message.payload.size();
+  if (pumping_ && !unusual_.stalled) {
+    const bool alone = session_.output_size() == 0 && session_.has_read_all();
+    if ((alone || size >= medium_payload) && loop_.stays(message.payload))
+      return session_.send_in_place(message);
+  }
+  if (pumping_ && size < large_payload) return session_.send(message);
   const Loop::Batch batch{loop_};
   serve_later();
-  if (message.payload.size() < large_payload) return session_.send(message);
+  if (size < large_payload) return session_.send(message);
   const errc result = session_.send_borrowed(message);
   write_output();
   session_.own_output();
@@ -252,26 +263,30 @@ void Connection::run_deferred() noexcept {
   serve();
 }
 
-// False when the stream broke at it.
+// False when the stream broke at it, or there is no memory for what waits.
 bool Connection::write_output() noexcept {
-  while (session_.output_size() != 0 && !stalled_) {
+  while (session_.output_size() != 0 && !unusual_.stalled) {
     const Gather output = session_.output();
-    const std::size_t taken = transport_->write(output, write_error_);
-    if (write_error_) [[unlikely]] {
-      session_.lost(write_error_);
+    std::error_code& error = loop_.write_error();
+    const std::size_t taken = transport_->write(output, error);
+    if (error) [[unlikely]] {
+      session_.lost(std::exchange(error, {}));
       return false;
     }
     session_.sent(taken);
-    if (taken < output.size_bytes()) [[unlikely]]
-      stalled_ = true;
+    if (taken < output.size_bytes()) [[unlikely]] {
+      unusual_.stalled = true;
+      session_.own_output();
+      return !session_.was_cut();
+    }
   }
   return true;
 }
 
 // Brings the transport and the deadline in line with the session.
 void Connection::align() noexcept {
-  const bool as_usual = session_.is_calm() && !(stalled_ | read_stopped_ | drain_due_);
-  if (!as_usual && settle()) return;
+  const bool as_usual = session_.is_calm() && !unusual_.any();
+  if (as_usual ? session_.is_at_ease(loop_.now()) : settle()) return;
   const TimePoint deadline = session_.deadline(loop_.now());
   // A later deadline is looked up when the earlier one is due: most are moved and never reached.
   if (deadline < at()) set_deadline(deadline);
@@ -279,16 +294,16 @@ void Connection::align() noexcept {
 
 // True when the connection is over.
 bool Connection::settle() noexcept {
-  if (stalled_ && !waiting_ && session_.output_size() != 0) {
-    waiting_ = true;
+  if (unusual_.stalled && !unusual_.waiting && session_.output_size() != 0) {
+    unusual_.waiting = true;
     transport_->write_later(session_.output());
   }
   if (!session_.is_open() && settle_ending()) return true;
-  if (read_stopped_ == session_.wants_read()) {
-    read_stopped_ = !read_stopped_;
-    transport_->want_read(!read_stopped_);
+  if (unusual_.read_stopped == session_.wants_read()) {
+    unusual_.read_stopped = !unusual_.read_stopped;
+    transport_->want_read(!unusual_.read_stopped);
   }
-  if (drain_due_ != session_.is_congested()) settle_congestion();
+  if (unusual_.drain_due != session_.is_congested()) settle_congestion();
   return false;
 }
 
@@ -304,8 +319,8 @@ void Connection::set_deadline(TimePoint deadline) noexcept {
 // What an opening, closing or ended connection needs. True when it is over.
 bool Connection::settle_ending() noexcept {
   if (!session_.finished()) {
-    if (session_.wants_shutdown() && session_.output_size() == 0 && !shut_down_) {
-      shut_down_ = true;
+    if (session_.wants_shutdown() && session_.output_size() == 0 && !unusual_.shut_down) {
+      unusual_.shut_down = true;
       transport_->shutdown_write();
     }
     return false;
@@ -319,8 +334,8 @@ bool Connection::settle_ending() noexcept {
 }
 
 void Connection::settle_congestion() noexcept {
-  drain_due_ = session_.is_congested();
-  if (drain_due_) return;
+  unusual_.drain_due = session_.is_congested();
+  if (unusual_.drain_due) return;
   const auto& on_drain = owner_->handlers().on_drain;
   if (on_drain && session_.is_open()) on_drain(*this);
 }

@@ -1,15 +1,19 @@
 #include "timtow/loop.hpp"
 
+#include <functional>
 #include <utility>
+
+#include "timtow/outbox.hpp"
 
 namespace timtow {
 namespace {
 
-constexpr std::size_t scratch_bytes = 64 * 1024;
+// As much as a socket usually holds: what has come is read at once.
+constexpr std::size_t scratch_bytes = 256 * 1024;
 
 }  // namespace
 
-Loop::Loop() : scratch_(scratch_bytes), now_(Clock::now()) {}
+Loop::Loop() : scratch_(scratch_bytes), now_(Clock::now()) { Outbox::lay_tray(pool_); }
 
 Loop::~Loop() = default;
 
@@ -33,6 +37,14 @@ void Loop::run_posted() noexcept {
     const Batch batch{*this};
     function();
   }
+}
+
+bool Loop::stays(Bytes payload) noexcept {
+  if (payload.data() != shown_) return false;
+  shown_ = nullptr;
+  const std::less<const std::byte*> before;
+  return !before(payload.data(), scratch_.data()) &&
+         before(payload.data(), scratch_.data() + scratch_.size());
 }
 
 void Loop::alarm() noexcept {

@@ -1,80 +1,132 @@
 #include "timtow/outbox.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
 
 namespace timtow {
+namespace {
 
-Outbox::Chunk* Outbox::make_chunk(std::size_t payload) noexcept {
-  const Block block = pool_->allocate(sizeof(Chunk) + payload);
-  return block ? make_chunk(block) : nullptr;
+// Room for a batch of many small answers, or of some that are not so small.
+constexpr std::size_t tray_block = 64 * 1024;
+
+}  // namespace
+
+void Outbox::lay_tray(Pool& pool) noexcept {
+  if (pool.tray() != nullptr) return;
+  const Block block{static_cast<std::byte*>(std::malloc(tray_block)), tray_block};
+  if (block) pool.tray() = OutputChunk::make(block, Kind::tray);
 }
 
-std::byte* Outbox::reserve_in_new_chunk(std::size_t size) noexcept {
-  Chunk* const chunk = make_chunk(std::max(size, usual_block - sizeof(Chunk)));
-  if (chunk == nullptr) return nullptr;
+OutputChunk* Outbox::make_chunk(std::size_t payload) noexcept {
+  const Block block = pool_->allocate(sizeof(OutputChunk) + payload);
+  return block ? OutputChunk::make(block, Kind::own) : nullptr;
+}
+
+void Outbox::release_block(OutputChunk* chunk) noexcept {
+  if (chunk->kind == Kind::adopted)
+    pool_->release(*std::launder(reinterpret_cast<Block*>(chunk->storage())));
+  pool_->release({reinterpret_cast<std::byte*>(chunk), chunk->block_size});
+}
+
+bool Outbox::add_free_chunk(std::size_t payload) noexcept {
+  if (payload > usual_block - sizeof(OutputChunk)) return false;
+  const Block block = pool_->allocate_free(usual_block);
+  if (!block) return false;
+  push(OutputChunk::make(block, Kind::own));
+  return true;
+}
+
+bool Outbox::add_chunk(std::size_t payload) noexcept {
+  OutputChunk* const chunk = make_chunk(std::max(payload, usual_block - sizeof(OutputChunk)));
+  if (chunk == nullptr) return false;
   push(chunk);
-  return chunk->room_begin();
+  return true;
 }
 
 bool Outbox::append(Bytes bytes) noexcept {
   if (bytes.empty()) return true;
-  std::byte* const to = reserve(bytes.size());
-  if (to == nullptr) return false;
-  std::memcpy(to, bytes.data(), bytes.size());
+  if (!reserve(bytes.size())) return false;
+  std::memcpy(room(), bytes.data(), bytes.size());
   commit(bytes.size());
   return true;
 }
 
+bool Outbox::borrow(Bytes bytes) noexcept {
+  OutputChunk* chunk = head_ == nullptr ? std::exchange(pool_->tray(), nullptr) : nullptr;
+  if (chunk == nullptr) {
+    chunk = make_chunk(sizeof(Block));
+    if (chunk == nullptr) return false;
+    chunk->kind = Kind::borrowed;
+  }
+  chunk->show(bytes);
+  push(chunk);
+  size_ += bytes.size();
+  return true;
+}
+
 bool Outbox::append_and_borrow(Bytes head, Bytes body) noexcept {
-  Chunk* const chunk = make_chunk(0);
+  OutputChunk* const chunk = make_chunk(sizeof(Block));
   if (chunk == nullptr) return false;
-  std::byte* const room = reserve(head.size());
-  if (room == nullptr) {
+  if (!append(head)) {
     release(chunk);
     return false;
   }
-  std::memcpy(room, head.data(), head.size());
-  commit(head.size());
-  chunk->begin = body.data();
-  chunk->end = body.data() + body.size();
-  chunk->room = 0;
-  chunk->borrowed = true;
+  chunk->kind = Kind::borrowed;
+  chunk->show(body);
   push(chunk);
   size_ += body.size();
   return true;
 }
 
-bool Outbox::own() noexcept {
-  for (Chunk** link = &head_; *link != nullptr; link = &(*link)->next) {
-    Chunk* const borrowed = *link;
-    if (!borrowed->borrowed) continue;
-    const auto size = static_cast<std::size_t>(borrowed->end - borrowed->begin);
-    Chunk* const owned = make_chunk(size);
-    if (owned == nullptr) return false;
-    std::memcpy(owned->room_begin(), borrowed->begin, size);
-    owned->room -= size;
-    owned->end += size;
-    owned->next = borrowed->next;
-    if (tail_ == borrowed) tail_ = owned;
-    *link = owned;
-    release(borrowed);
+// A chunk with the same bytes that is all ours: this one or another; null when there is no memory.
+OutputChunk* Outbox::owned(OutputChunk* chunk, Buffer* source) noexcept {
+  if (chunk->kind != Kind::borrowed && chunk->kind != Kind::tray) return chunk;
+  const std::size_t waiting = chunk->waiting();
+  if (chunk->kind == Kind::borrowed && source != nullptr && source->holds(chunk->begin) &&
+      waiting >= source->size() / 2) {
+    new (chunk->storage()) Block{source->detach()};
+    chunk->kind = Kind::adopted;
+    return chunk;
+  }
+  OutputChunk* const copy = make_chunk(waiting);
+  if (copy == nullptr) return nullptr;
+  std::memcpy(copy->room_begin(), chunk->begin, waiting);
+  copy->end += waiting;
+  return copy;
+}
+
+bool Outbox::own(Buffer* source) noexcept {
+  for (OutputChunk** link = &head_; *link != nullptr; link = &(*link)->next) {
+    OutputChunk* const chunk = *link;
+    // Only the last in line may take the source over: it is the last to be sent.
+    OutputChunk* const ours = owned(chunk, chunk->next == nullptr ? source : nullptr);
+    if (ours == nullptr) return false;
+    if (ours == chunk) continue;
+    ours->next = chunk->next;
+    if (chunk == head_ && chunk->last != chunk) ours->last = chunk->last;
+    if (head_->last == chunk) head_->last = ours;
+    *link = ours;
+    release(chunk);
   }
   return true;
 }
 
 void Outbox::sent_in_part(std::size_t size) noexcept {
+  if (size_ == 0) return;  // it was given up
   size_ -= size;
   while (size > 0) {
-    const auto waiting = static_cast<std::size_t>(head_->end - head_->begin);
+    const std::size_t waiting = head_->waiting();
     if (size < waiting) {
       head_->begin += size;
       return;
     }
     size -= waiting;
-    release(std::exchange(head_, head_->next));
+    OutputChunk* const done = std::exchange(head_, head_->next);
+    head_->last = done->last;
+    release(done);
   }
 }
 

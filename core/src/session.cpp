@@ -45,7 +45,7 @@ FrameHeader header_of(Opcode opcode, bool fin, Bytes payload) noexcept {
 }  // namespace
 
 Session::Session(Role role, Pool& pool, const Limits& limits) noexcept
-    : limits_(limits), role_(role), outbox_(pool) {}
+    : limits_(limits), is_client_(role == Role::client), outbox_(pool) {}
 
 Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, default_limits) {}
 
@@ -91,7 +91,7 @@ bool Session::next_masking_key(MaskingKey& key) noexcept {
 }
 
 inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
-  if (role_ == Role::client) return put_masked(opcode, fin, payload);
+  if (is_client_) return put_masked(opcode, fin, payload);
   const auto first = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
   return payload.size() <= max_control_payload ? put_short(first, payload)
                                                : put_long(first, payload);
@@ -101,8 +101,8 @@ inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept 
 
 // The frame that most frames are, written in one stride: two bytes, and a short payload.
 errc Session::put_short(std::byte first, Bytes payload) noexcept {
-  std::byte* const to = outbox_.reserve_free(2 + payload.size());
-  if (to == nullptr) return put_in_new_room(first, payload);
+  if (!outbox_.reserve_free(2 + payload.size())) return put_in_new_room(first, payload);
+  std::byte* const to = outbox_.room();
   to[0] = first;
   to[1] = static_cast<std::byte>(payload.size());
   commit_output(2 + payload.size());
@@ -111,8 +111,9 @@ errc Session::put_short(std::byte first, Bytes payload) noexcept {
 }
 
 errc Session::put_long(std::byte first, Bytes payload) noexcept {
-  std::byte* const start = outbox_.reserve_free(max_frame_header + payload.size());
-  if (start == nullptr) return put_in_new_room(first, payload);
+  if (!outbox_.reserve_free(max_frame_header + payload.size()))
+    return put_in_new_room(first, payload);
+  std::byte* const start = outbox_.room();
   *start = first;
   std::byte* const to = FrameHeader::write_length(start + 1, payload.size(), false);
   commit_output(static_cast<std::size_t>(to - start) + payload.size());
@@ -121,7 +122,7 @@ errc Session::put_long(std::byte first, Bytes payload) noexcept {
 }
 
 errc Session::put_in_new_room(std::byte first, Bytes payload) noexcept {
-  if (outbox_.reserve(max_frame_header + payload.size()) == nullptr) return errc::no_memory;
+  if (!outbox_.reserve(max_frame_header + payload.size())) return errc::no_memory;
   return put_long(first, payload);  // for which there is room now
 }
 
@@ -129,8 +130,8 @@ errc Session::put_masked(Opcode opcode, bool fin, Bytes payload) noexcept {
   FrameHeader header = header_of(opcode, fin, payload);
   header.masked = true;
   if (!next_masking_key(header.key)) return errc::no_entropy;
-  std::byte* const start = outbox_.reserve(max_frame_header + payload.size());
-  if (start == nullptr) return errc::no_memory;
+  if (!outbox_.reserve(max_frame_header + payload.size())) return errc::no_memory;
+  std::byte* const start = outbox_.room();
   std::byte* const to = header.write(start);
   mask(to, payload.data(), payload.size(), header.key);
   commit_output(static_cast<std::size_t>(to - start) + payload.size());
@@ -141,19 +142,19 @@ errc Session::put_borrowed(Opcode opcode, Bytes payload) noexcept {
   std::array<std::byte, max_frame_header> wire;
   const Bytes head{wire.data(), header_of(opcode, true, payload).write(wire.data())};
   if (!outbox_.append_and_borrow(head, payload)) return errc::no_memory;
-  congested_ = congested_ || outbox_.size() > limits_.output_high_water;
+  state_.congested = state_.congested || outbox_.size() > limits_.output_high_water;
   return errc::ok;
 }
 
 void Session::commit_output(std::size_t size) noexcept {
   outbox_.commit(size);
   if (outbox_.size() > limits_.output_high_water) [[unlikely]]
-    congested_ = true;
+    state_.congested = true;
 }
 
 // Whether a message of this size may be queued now.
 errc Session::check_output(std::size_t size) const noexcept {
-  if (!is_open()) return errc::not_open;
+  if (!state_.is_plain() && !is_open()) return errc::not_open;
   return outbox_.size() + size > limits_.output_bytes ? errc::output_full : errc::ok;
 }
 
@@ -165,15 +166,31 @@ errc Session::send(const Message& message) noexcept {
 }
 
 errc Session::send_borrowed(const Message& message) noexcept {
-  if (role_ == Role::client || message.payload.size() < worth_borrowing) return send(message);
+  if (is_client_ || message.payload.size() < worth_borrowing) return send(message);
   const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return refused;
   if (sending_message_) return errc::message_unfinished;
   return put_borrowed(static_cast<Opcode>(message.type), message.payload);
 }
 
+errc Session::send_in_place(const Message& message) noexcept {
+  if (is_client_) return send(message);
+  const errc refused = check_output(message.payload.size());
+  if (refused != errc::ok) return refused;
+  if (sending_message_) return errc::message_unfinished;
+  const FrameHeader header = header_of(static_cast<Opcode>(message.type), true, message.payload);
+  // Ours is shorter by the masking key.
+  const std::size_t size = header.wire_size();
+  std::byte* const start = const_cast<std::byte*>(message.payload.data()) - size;
+  header.write(start);
+  if (!outbox_.borrow({start, size + message.payload.size()})) return errc::no_memory;
+  state_.congested = state_.congested || outbox_.size() > limits_.output_high_water;
+  return errc::ok;
+}
+
 void Session::own_output() noexcept {
-  if (outbox_.own()) return;
+  const bool may_take_over = work_ != nullptr && work_->message_done;
+  if (outbox_.own(may_take_over ? &work_->message : nullptr)) return;
   // What is borrowed will be gone, perhaps in the midst of a frame: nothing can follow it.
   if (state_.phase != Phase::ended) set_error(out_of_memory());
   cut();
@@ -210,7 +227,7 @@ errc Session::put_close(CloseCode code, std::string_view reason) noexcept {
   const errc result = put_frame(Opcode::close, true, Bytes{payload.data(), size});
   if (result != errc::ok) return result;
   sent_code_ = code;
-  close_sent_ = true;
+  state_.close_sent = true;
   clock_due_ = true;
   return errc::ok;
 }
@@ -222,7 +239,7 @@ errc Session::close(CloseCode code, std::string_view reason) noexcept {
     return errc::invalid_close;
   switch (state_.phase) {
     case Phase::open:
-      return close_sent_ ? errc::not_open : put_close(code, reason);
+      return state_.close_sent ? errc::not_open : put_close(code, reason);
     case Phase::ended:
       return errc::not_open;
     case Phase::head:
@@ -242,7 +259,7 @@ void Session::fail(CloseCode code, Error error) noexcept {
   set_error(std::move(error));
   end();  // first, for the memory of a message may be what the close frame needs
   const std::string_view reason = work_ == nullptr ? std::string_view{} : work_->error.text;
-  if (!close_sent_ && put_close(code, reason) != errc::ok) cut();
+  if (!state_.close_sent && put_close(code, reason) != errc::ok) cut();
 }
 
 void Session::fail_for_memory() noexcept {
@@ -254,7 +271,7 @@ void Session::fail_for_memory() noexcept {
 // From here on the closed event is all that comes.
 void Session::end() noexcept {
   if (state_.phase == Phase::ended) return;
-  if (!close_sent_) clock_due_ = true;
+  if (!state_.close_sent) clock_due_ = true;
   state_.phase = Phase::ended;
   ending_due_ = true;
   input_ = {};
@@ -267,6 +284,7 @@ void Session::end() noexcept {
 void Session::cut() noexcept {
   end();
   cut_ = true;
+  outbox_.give_up();
 }
 
 std::optional<Event> Session::take_ending() noexcept {
@@ -298,12 +316,12 @@ void Session::lost(std::error_code cause) noexcept {
 
 bool Session::wants_read() const noexcept {
   if (state_.input_ended || cut_ || state_.phase == Phase::deciding) return false;
-  return state_.phase == Phase::ended || !(congested_ || (state_.paused && is_open()));
+  return state_.phase == Phase::ended || !(state_.congested || (state_.paused && is_open()));
 }
 
 bool Session::wants_shutdown() const noexcept {
   if (state_.phase != Phase::ended || cut_ || state_.input_ended) return false;
-  return role_ == Role::server || failed_;  // a server ends the stream first (section 7.1.1)
+  return !is_client_ || failed_;  // a server ends the stream first (section 7.1.1)
 }
 
 bool Session::finished() const noexcept {
@@ -330,14 +348,16 @@ TimePoint Session::deadline_of_silence() noexcept {
 }
 
 void Session::expire(TimePoint now) noexcept {
-  if (now < deadline(now)) return;
+  const bool early = now < deadline(now);
+  at_ease_ = false;
+  if (early) return;
   if (state_.phase == Phase::head || state_.phase == Phase::deciding) {
     return fail_handshake(make_error(errc::handshake_timeout,
                                      "the opening handshake took over %lld ms, which is "
                                      "Limits::handshake_time",
                                      in_milliseconds(limits_.handshake_time)));
   }
-  if (state_.phase == Phase::ended || close_sent_) {
+  if (state_.phase == Phase::ended || state_.close_sent) {
     if (state_.phase == Phase::open)
       set_error(make_error(errc::close_timeout,
                            "no close frame came for %lld ms, which is Limits::close_time",

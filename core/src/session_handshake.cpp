@@ -49,8 +49,7 @@ std::optional<Event> Session::next_head() noexcept {
       } else {
         input_ = input_.subspan(scanned - before);
         const std::string_view head{reinterpret_cast<const char*>(carry.data()), scanned};
-        if (auto event = role_ == Role::server ? take_request(head) : take_response(head))
-          return event;
+        if (auto event = !is_client_ ? take_request(head) : take_response(head)) return event;
       }
     }
   } catch (const std::bad_alloc&) {
@@ -74,7 +73,7 @@ std::optional<Event> Session::take_request(std::string_view head) {
 
 Refusal Session::receive_request(const Request& request) noexcept {
   try {
-    if (role_ != Role::server || state_.phase != Phase::head)
+    if (is_client_ || state_.phase != Phase::head)
       return {500, make_error(errc::no_request, "this session cannot start with a request")};
     if (!need_work()) throw std::bad_alloc{};
     if (!work_->handshake) work_->handshake = std::make_unique<Handshake>();
@@ -138,7 +137,7 @@ Error Session::respond(const Reply& reply) noexcept {
 // -- Client ---------------------------------------------------------------------------------------
 
 Error Session::request(const ClientRequest& request) noexcept {
-  if (role_ != Role::client || state_.phase != Phase::head ||
+  if (!is_client_ || state_.phase != Phase::head ||
       (work_ != nullptr && work_->handshake != nullptr))
     return make_error(errc::no_request, "request() is for a client session, and once");
   try {
@@ -188,7 +187,7 @@ std::optional<Event> Session::take_response(std::string_view head) {
 // -- Both -----------------------------------------------------------------------------------------
 
 void Session::fail_handshake(Error error) noexcept {
-  if (role_ == Role::server) {
+  if (!is_client_) {
     try {
       const int status = status_for(error.code);
       return refuse({status, std::move(error)});

@@ -13,6 +13,9 @@ namespace {
 // A message this far from complete is read into the place where it stays.
 constexpr std::uint64_t worth_reading_in_place = 16 * 1024;
 constexpr std::size_t usual_read = 64 * 1024;
+// After one of these the next is likely to be as large; its beginning is read with so many bytes.
+constexpr std::size_t large_message = 64 * 1024;
+constexpr std::size_t first_read = 4096;
 
 Error broken(const char* sentence) noexcept {
   return make_error(errc::protocol_error, "%s", sentence);
@@ -63,17 +66,17 @@ void Session::release_held() noexcept {
   work_->held.release();
 }
 
-MutableBytes Session::read_space() noexcept {
-  return in_payload_ ? payload_space() : MutableBytes{};
-}
-
-MutableBytes Session::payload_space() noexcept {
+MutableBytes Session::best_space(MutableBytes usual) noexcept {
+  if (!in_payload_) {
+    expects_large_ = false;  // it is a guess, and made anew by each large message
+    return usual.first(std::min(usual.size(), first_read));
+  }
   Work& work = *work_;
-  if (state_.streaming || work.frame_left < worth_reading_in_place || !input_.empty()) return {};
+  if (state_.streaming || work.frame_left < worth_reading_in_place || !input_.empty()) return usual;
   const auto left = static_cast<std::size_t>(work.frame_left);
   Buffer& message = work.message;
   std::byte* const room = message.reserve(std::min(left, std::max(usual_read, message.size())));
-  if (room == nullptr) return {};  // the read goes elsewhere, and its bytes are refused there
+  if (room == nullptr) return usual;  // what is read there will be refused
   return {room, std::min(left, message.room())};
 }
 
@@ -169,7 +172,7 @@ void Session::consume(std::size_t size) noexcept {
 // The message that most messages are: unfragmented, up to 65,535 bytes, whole in the input, and
 // with nothing under way. Whatever else it is, or is wrong with it, is found in next_frame().
 std::optional<Event> Session::next_whole_message() noexcept {
-  const std::size_t mask_size = role_ == Role::server ? 4 : 0;
+  const std::size_t mask_size = is_client_ ? 0 : 4;
   if (input_.size() < 2) return std::nullopt;
   const auto first = std::to_integer<unsigned>(input_[0]);
   if (first != 0x81 && first != 0x82) return std::nullopt;  // FIN, with text or binary
@@ -248,7 +251,7 @@ bool Session::check_frame_start(const std::byte* wire) noexcept {
     fault = "a reserved bit is set, and no extension was negotiated that gives it a meaning";
   } else if (!is_known(opcode)) {
     fault = "a frame has a reserved opcode";
-  } else if (masked != (role_ == Role::server)) {
+  } else if (masked == is_client_) {
     fault = masked ? "a server's frame is masked" : "a client's frame is not masked";
   } else if (is_control(opcode)) {
     if ((first & 0x80U) == 0)
@@ -344,6 +347,7 @@ std::optional<Event> Session::read_payload() noexcept {
   }
   if (!last) return std::nullopt;
   state_.done = work.message_done = true;
+  expects_large_ = message.size() >= large_message;
   return Event{Message{work.message_type, {message.data(), message.size()}}};
 }
 
@@ -418,7 +422,7 @@ std::optional<Event> Session::read_close_frame(Bytes payload) noexcept {
   work_->closed.code = code;
   work_->closed.reason = reason;
   end();
-  if (!close_sent_ && put_close(code, {}) != errc::ok) cut();
+  if (!state_.close_sent && put_close(code, {}) != errc::ok) cut();
   return take_ending();
 }
 

@@ -35,6 +35,7 @@ void TimerQueue::run(TimePoint now) {
 void TimerQueue::place(Entry* entry, std::size_t index) noexcept {
   heap_[index] = entry;
   entry->index_ = index;
+  if (index == 0) next_ = entry->at_;
 }
 
 // Moves the entry at `index` up or down to where it belongs.
@@ -59,6 +60,7 @@ void TimerQueue::remove(Entry& entry) noexcept {
   const std::size_t index = entry.index_;
   Entry* const last = heap_.back();
   heap_.pop_back();
+  if (heap_.empty()) next_ = never;
   if (last == &entry) return;
   place(last, index);
   sift(index);

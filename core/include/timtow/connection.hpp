@@ -3,6 +3,7 @@
 #pragma once
 
 #include <any>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -165,15 +166,20 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   Loop& loop_;
   std::shared_ptr<Owner> owner_;
   Transport* transport_ = nullptr;
-  bool pumping_ : 1 = false;
-  bool open_due_ : 1 = false;  // accepted: on_open is owed
-  bool opened_ : 1 = false;    // on_open was called, and on_close is owed
-  bool stalled_ : 1 = false;   // a write took less than all ...
-  bool waiting_ : 1 = false;   // ... and write_later() was called: written() will come
-  bool shut_down_ : 1 = false;
-  bool read_stopped_ : 1 = false;  // as the transport was told
-  bool drain_due_ : 1 = false;     // congested: on_drain is owed
-  std::error_code write_error_;    // of the write that broke the stream
+  bool pumping_ = false;
+  bool opened_ = false;  // on_open was called, and on_close is owed
+  // What is not as usual; told from one comparison.
+  struct Unusual {
+    bool open_due : 1 = false;  // accepted: on_open is owed
+    bool stalled : 1 = false;   // a write took less than all, which is ours now ...
+    bool waiting : 1 = false;   // ... and write_later() was called: written() will come
+    bool shut_down : 1 = false;
+    bool read_stopped : 1 = false;  // as the transport was told
+    bool drain_due : 1 = false;     // congested: on_drain is owed
+    unsigned char nothing : 2 = 0;
+
+    bool any() const noexcept { return std::bit_cast<std::uint8_t>(*this) != 0; }
+  } unusual_;
   Session session_;
   std::any user_data_;
 };

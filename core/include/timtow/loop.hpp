@@ -215,6 +215,12 @@ class Loop {
   Pool& pool() noexcept { return pool_; }
   // Where reads go that nobody wants elsewhere; valid until the next event.
   MutableBytes scratch() noexcept { return scratch_; }
+  // The message that the handler at hand was called with, if any.
+  void show(const std::byte* payload) noexcept { shown_ = payload; }
+  // Whether this is that message, and stays where it is until the event is over. True once.
+  bool stays(Bytes payload) noexcept;
+  // Where the result of a write goes, so that nobody has to make one for each.
+  std::error_code& write_error() noexcept { return write_error_; }
 
  protected:
   Loop();
@@ -242,6 +248,8 @@ class Loop {
 
   Pool pool_;
   std::vector<std::byte> scratch_;
+  const std::byte* shown_ = nullptr;
+  std::error_code write_error_;
   TimerQueue timers_;
   TimePoint armed_ = never;
   TimePoint now_;

@@ -15,8 +15,51 @@
 
 namespace timtow {
 
+// A part of the queue, at the start of its block.
+struct OutputChunk {
+  enum class Kind : std::size_t {
+    own,       // its bytes are in its block
+    tray,      // it is the pool's tray; what it shows may be borrowed as well
+    borrowed,  // its bytes are elsewhere, and somebody else's
+    adopted    // they are in a block of their own, which goes with the chunk
+  };
+
+  OutputChunk* next;
+  const std::byte* begin;  // what waits
+  const std::byte* end;
+  const std::byte* limit;  // what may be written from `end` on
+  OutputChunk* last;       // of the queue; kept by its first chunk
+  std::size_t block_size;  // of the block that this is in
+  Kind kind;
+
+  std::byte* room_begin() const noexcept { return const_cast<std::byte*>(end); }
+  std::size_t room() const noexcept { return static_cast<std::size_t>(limit - end); }
+  std::size_t waiting() const noexcept { return static_cast<std::size_t>(end - begin); }
+  std::byte* storage() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+  void show(Bytes bytes) noexcept {
+    begin = bytes.data();
+    end = limit = bytes.data() + bytes.size();
+  }
+
+  static OutputChunk* make(Block block, Kind kind) noexcept {
+    auto* const chunk = reinterpret_cast<OutputChunk*>(block.data);
+    const std::byte* const storage = chunk->storage();
+    return new (block.data) OutputChunk{.next = nullptr,
+                                        .begin = storage,
+                                        .end = storage,
+                                        .limit = block.data + block.size,
+                                        .last = chunk,
+                                        .block_size = block.size,
+                                        .kind = kind};
+  }
+};
+
 class Outbox {
  public:
+  // Lays out the pool's tray: the chunk that an empty outbox takes first, and that comes back once
+  // it is sent, so that what is sent at once takes no block. Without memory there is none.
+  static void lay_tray(Pool& pool) noexcept;
+
   explicit Outbox(Pool& pool) noexcept : pool_(&pool) {}
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
@@ -28,38 +71,42 @@ class Outbox {
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
 
-  // Room for `size` contiguous bytes at the end, to be written and then committed; null when there
-  // is no memory.
-  std::byte* reserve(std::size_t size) noexcept {
-    std::byte* const room = reserve_free(size);
-    return room != nullptr ? room : reserve_in_new_chunk(size);
+  // Makes room for `size` contiguous bytes, at room(), to be written and then committed. False when
+  // there is no memory.
+  bool reserve(std::size_t size) noexcept { return reserve_free(size) || add_chunk(size); }
+  // As reserve(), but without asking the system: false when no block of the usual size is free.
+  bool reserve_free(std::size_t size) noexcept {
+    if (head_ == nullptr) head_ = std::exchange(pool_->tray(), nullptr);
+    if (head_ != nullptr && head_->last->room() >= size) [[likely]]
+      return true;
+    return add_free_chunk(size);
   }
-  // As reserve(), but without asking the system: null when no block of the usual size is free.
-  std::byte* reserve_free(std::size_t size) noexcept {
-    if ((tail_ == nullptr || tail_->room < size) && !add_free_chunk(size)) [[unlikely]]
-      return nullptr;
-    return tail_->room_begin();
-  }
+  std::byte* room() const noexcept { return head_->last->room_begin(); }
   void commit(std::size_t size) noexcept {
-    tail_->room -= size;
-    tail_->end += size;
+    head_->last->end += size;
     size_ += size;
   }
   bool append(Bytes bytes) noexcept;
 
-  // Queues a copy of `head` and, behind it, `body` without copying it: that must stay until own(),
-  // or until it is sent. Both or, when there is no memory, none.
+  // Queues bytes without copying them: they must stay until own(), or until they are sent.
+  bool borrow(Bytes bytes) noexcept;
+  // Queues a copy of `head`, and borrows `body`. Both or, when there is no memory, none.
   bool append_and_borrow(Bytes head, Bytes body) noexcept;
-  // Copies what is still borrowed. False when there is no memory: what was borrowed is still so.
-  bool own() noexcept;
+  // Copies what is still borrowed, and gives back the tray. Of a payload in `source`, that block is
+  // taken over instead, if most of it still waits. False when there is no memory: what was borrowed
+  // is still so.
+  bool own(Buffer* source = nullptr) noexcept;
 
   // The bytes to write next.
   Gather output() const noexcept {
     Gather gather;
-    for (const Chunk* chunk = head_; chunk != nullptr && !gather.full(); chunk = chunk->next) {
-      if (chunk->begin != chunk->end)
-        gather.add({chunk->begin, static_cast<std::size_t>(chunk->end - chunk->begin)});
+    if (size_ == 0) return gather;
+    if (head_->next == nullptr) [[likely]] {
+      gather.add({head_->begin, head_->waiting()});
+      return gather;
     }
+    for (const OutputChunk* chunk = head_; chunk != nullptr && !gather.full(); chunk = chunk->next)
+      if (chunk->begin != chunk->end) gather.add({chunk->begin, chunk->waiting()});
     return gather;
   }
   // The first `size` bytes of the output have been written.
@@ -70,62 +117,45 @@ class Outbox {
       sent_in_part(size);
   }
 
+  // Nothing is written any more; what was shown stays, for it may be under way.
+  void give_up() noexcept { size_ = 0; }
+
   void clear() noexcept {
     while (head_ != nullptr) release(std::exchange(head_, head_->next));
-    tail_ = nullptr;
     size_ = 0;
   }
 
  private:
-  struct Chunk {
-    Chunk* next;
-    const std::byte* begin;  // what waits: behind this header, or elsewhere if borrowed
-    const std::byte* end;
-    std::size_t room;  // bytes that may be written from `end` on
-    std::size_t block_size;
-    bool borrowed;
+  using Kind = OutputChunk::Kind;
 
-    std::byte* room_begin() const noexcept { return const_cast<std::byte*>(end); }
-  };
-
-  // Blocks of the one size that nearly all output fits are had, and given back, without a search
-  // and without a call.
+  // What does not fit the tray goes to blocks of this size.
   static constexpr std::size_t usual_block = 4096;
 
-  bool add_free_chunk(std::size_t payload) noexcept {
-    if (payload > usual_block - sizeof(Chunk)) return false;
-    const Block block = pool_->allocate_free(usual_block);
-    if (!block) return false;
-    push(make_chunk(block));
-    return true;
+  [[gnu::noinline]] bool add_free_chunk(std::size_t payload) noexcept;
+  [[gnu::noinline]] bool add_chunk(std::size_t payload) noexcept;
+  void push(OutputChunk* chunk) noexcept {
+    if (head_ == nullptr) {
+      head_ = chunk;
+    } else {
+      head_->last->next = chunk;
+      head_->last = chunk;
+    }
   }
-  static Chunk* make_chunk(Block block) noexcept {
-    std::byte* const data = block.data + sizeof(Chunk);
-    return new (block.data) Chunk{.next = nullptr,
-                                  .begin = data,
-                                  .end = data,
-                                  .room = block.size - sizeof(Chunk),
-                                  .block_size = block.size,
-                                  .borrowed = false};
+  void release(OutputChunk* chunk) noexcept {
+    if (chunk->kind != Kind::tray) return release_block(chunk);
+    chunk->begin = chunk->end = chunk->storage();
+    chunk->limit = reinterpret_cast<std::byte*>(chunk) + chunk->block_size;
+    chunk->next = nullptr;
+    chunk->last = chunk;
+    pool_->tray() = chunk;
   }
-  void push(Chunk* chunk) noexcept {
-    (tail_ == nullptr ? head_ : tail_->next) = chunk;
-    tail_ = chunk;
-  }
-  void release(Chunk* chunk) noexcept {
-    auto* const data = reinterpret_cast<std::byte*>(chunk);
-    if (chunk->block_size == usual_block) [[likely]]
-      pool_->release({data, usual_block});
-    else
-      pool_->release({data, chunk->block_size});
-  }
-  [[gnu::noinline]] std::byte* reserve_in_new_chunk(std::size_t size) noexcept;
+  void release_block(OutputChunk* chunk) noexcept;
   [[gnu::noinline]] void sent_in_part(std::size_t size) noexcept;
-  Chunk* make_chunk(std::size_t payload) noexcept;
+  OutputChunk* make_chunk(std::size_t payload) noexcept;
+  OutputChunk* owned(OutputChunk* chunk, Buffer* source) noexcept;
 
   Pool* pool_;
-  Chunk* head_ = nullptr;
-  Chunk* tail_ = nullptr;
+  OutputChunk* head_ = nullptr;
   std::size_t size_ = 0;
 };
 

@@ -12,10 +12,12 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace timtow {
 
 class MaskingKeySource;
+struct OutputChunk;
 
 struct Block {
   std::byte* data = nullptr;
@@ -65,8 +67,11 @@ class Pool {
 
   std::size_t in_use() const noexcept { return budget_ - budget_left_; }
 
-  // What sessions of one pool share besides blocks. Neither counts against the budget.
+  // What sessions of one pool share besides blocks. None of it counts against the budget.
   //
+  // The chunk in which output is put together that will be gone soon; null while somebody has it,
+  // or if nobody laid it out (Outbox::lay_tray).
+  OutputChunk*& tray() noexcept { return tray_; }
   // A record that one has no more use for, and the next that needs one takes; may be null.
   struct Record {
     Record() = default;
@@ -99,6 +104,7 @@ class Pool {
   std::size_t budget_;
   std::size_t budget_left_;
   std::size_t keep_left_;
+  OutputChunk* tray_ = nullptr;
   std::unique_ptr<Record> spare_;
   std::unique_ptr<MaskingKeySource> masking_keys_;
 };
@@ -122,6 +128,12 @@ class Buffer {
   std::size_t room() const noexcept { return block_.size - size_; }
 
   bool append(const std::byte* from, std::size_t size) noexcept;
+  bool holds(const std::byte* at) const noexcept { return at >= data() && at < data() + size_; }
+  // The block, which is the caller's to release now.
+  Block detach() noexcept {
+    size_ = 0;
+    return std::exchange(block_, {});
+  }
   // Moves what is behind the first `size` bytes to the front.
   void drop(std::size_t size) noexcept;
   void release() noexcept;

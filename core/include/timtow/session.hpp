@@ -68,12 +68,20 @@ class Session {
 
   // While paused, next() has nothing to say of an open connection, what was received is held, and
   // wants_read() is false; the peer's silence does not count. Opening and closing go on.
-  void pause(bool paused) noexcept { state_.paused = paused; }
+  void pause(bool paused) noexcept {
+    state_.paused = paused;
+    at_ease_ = false;
+  }
 
   // Where the next read would best go: the end of a large message that is being gathered, so that
-  // it lands where it will stay. Empty when any place will do. Valid until the next call of
+  // it lands where it will stay; or `usual`, of which a part is enough where the next such message
+  // is likely to begin, for what is read of it there has to be copied. Valid until the next call of
   // receive() or next().
-  MutableBytes read_space() noexcept;
+  MutableBytes read_space(MutableBytes usual = {}) noexcept {
+    return in_payload_ | expects_large_ ? best_space(usual) : usual;
+  }
+  // Whether all that was received has been looked at.
+  bool has_read_all() const noexcept { return input_.empty(); }
 
   // False while the peer must not send more: its output has passed the high water, or a request
   // waits for an answer. To keep reading would let memory grow.
@@ -113,6 +121,11 @@ class Session {
   // As send(), but a large payload is not copied: it must stay until own_output(), or until it is
   // sent(). (A client masks what it sends, so it copies always.)
   errc send_borrowed(const Message& message) noexcept;
+  // As send_borrowed(), of the message that the last event showed, which lay whole in what was
+  // received, and once only: the header is put in front of it, where the one lay that it came with.
+  errc send_in_place(const Message& message) noexcept;
+  // Copies what is still borrowed. Of a message that an event showed the memory may be taken over
+  // instead: its view is then good until it is sent.
   void own_output() noexcept;
   // Queues part of a message as one fragment; `last` ends the message. The type counts in the
   // first one only. Pings and pongs may go between.
@@ -129,17 +142,17 @@ class Session {
 
   // What to write next; nothing when empty. Stays where it is until sent() (but for borrowed
   // payloads: until own_output()).
-  Gather output() const noexcept { return cut_ ? Gather{} : outbox_.output(); }
+  Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
     if (size == 0) return;
     outbox_.sent(size);
     heard_ = true;
-    if (congested_ && outbox_.size() <= limits_.output_low_water) congested_ = false;
+    if (state_.congested && outbox_.size() <= limits_.output_low_water) state_.congested = false;
   }
   // Bytes that wait to be sent.
-  std::size_t output_size() const noexcept { return cut_ ? 0 : outbox_.size(); }
+  std::size_t output_size() const noexcept { return outbox_.size(); }
   // Whether the output has passed the high water and not yet fallen to the low water.
-  bool is_congested() const noexcept { return congested_; }
+  bool is_congested() const noexcept { return state_.congested; }
 
   // Nothing more will be queued: once the output is empty, end our side of the stream (FIN), and
   // read on until finished(), so that the peer gets our last words and not a reset.
@@ -151,20 +164,31 @@ class Session {
   bool was_cut() const noexcept { return cut_; }
   // Open, and none of the above is asked for: wants_read(), and nothing is to be ended. Told from
   // little, because it is nearly always so.
-  bool is_calm() const noexcept { return state_.is_plain() && !(close_sent_ | congested_); }
+  bool is_calm() const noexcept { return state_.is_plain(); }
 
   // -- Time -------------------------------------------------------------------------------------
 
   // When to call expire(), or `never`. Clocks that this session started since the last call start
   // from `now`: ask after each round of receiving and sending.
   TimePoint deadline(TimePoint now) noexcept {
-    if (state_.phase != Phase::open || close_sent_) return deadline_of_phase(now);
+    if (state_.phase != Phase::open || state_.close_sent) return deadline_of_phase(now);
     if (heard_ || state_.paused) {
       heard_ = false;
       pinged_ = false;
       clock_ = now;
     }
+    at_ease_ = !pinged_;
     return deadline_of_silence();
+  }
+  // Stands in for deadline() while is_calm(), on the way that every message takes: true when the
+  // deadline has at most moved later since it was last asked for.
+  bool is_at_ease(TimePoint now) noexcept {
+    if (!at_ease_) return false;
+    if (heard_) {
+      heard_ = false;
+      clock_ = now;
+    }
+    return true;
   }
   // Acts on what is due: sends a ping, closes, or gives up. Too early it does nothing.
   void expire(TimePoint now) noexcept;
@@ -172,10 +196,10 @@ class Session {
   // -- State ------------------------------------------------------------------------------------
 
   // Whether messages can be sent: the opening handshake is done and no close frame was sent.
-  bool is_open() const noexcept { return state_.phase == Phase::open && !close_sent_; }
+  bool is_open() const noexcept { return state_.phase == Phase::open && !state_.close_sent; }
   // Whether nothing that arrives matters any more: the closed event was handed out, or is next.
   bool is_ended() const noexcept { return state_.phase == Phase::ended; }
-  Role role() const noexcept { return role_; }
+  Role role() const noexcept { return is_client_ ? Role::client : Role::server; }
   // Negotiated; empty when none.
   std::string_view subprotocol() const noexcept;
 
@@ -197,7 +221,7 @@ class Session {
   [[gnu::cold]] void set_error(Error error) noexcept;
 
   // Input, session_input.cpp.
-  [[gnu::noinline]] MutableBytes payload_space() noexcept;
+  [[gnu::noinline]] MutableBytes best_space(MutableBytes usual) noexcept;
   [[gnu::noinline]] void receive_more(MutableBytes bytes) noexcept;
   [[gnu::noinline]] std::optional<Event> next_of_any() noexcept;
   std::optional<Event> next_at_work() noexcept;
@@ -248,32 +272,35 @@ class Session {
   const Limits& limits_;
 
   // What keeps a message from its short way through; told from one comparison.
-  struct alignas(8) State {
+  struct alignas(4) State {
     Phase phase = Phase::head;
-    bool input_ended = false;
     bool streaming = false;
-    bool paused = false;
-    bool in_message = false;  // a message has begun and not ended
-    bool in_atom = false;     // part of a head, or of a frame's header, waits in Work::carry
-    bool done = false;        // what an event shows of Work is to be recycled
-    bool holding = false;     // input_ is the tail of Work::held
+    bool paused : 1 = false;
+    bool input_ended : 1 = false;
+    bool in_message : 1 = false;  // a message has begun and not ended
+    bool in_atom : 1 = false;     // part of a head, or of a frame's header, waits in Work::carry
+    bool done : 1 = false;        // what an event shows of Work is to be recycled
+    bool holding : 1 = false;     // input_ is the tail of Work::held
+    bool close_sent : 1 = false;
+    bool congested : 1 = false;
+    std::uint8_t nothing = 0;
 
     // Open, and nothing under way.
-    bool is_plain() const noexcept { return std::bit_cast<std::uint64_t>(*this) == 0; }
+    bool is_plain() const noexcept { return std::bit_cast<std::uint32_t>(*this) == 0; }
   } state_;
 
-  Role role_;
   CloseCode sent_code_ = 0;
+  bool is_client_ : 1;
   bool in_payload_ : 1 = false;       // a data frame's payload is coming
   bool sending_message_ : 1 = false;  // send_piece() has begun a message
-  bool close_sent_ : 1 = false;
-  bool cut_ : 1 = false;         // the stream is of no use any more
-  bool ending_due_ : 1 = false;  // the closed event is still to be handed out
-  bool failed_ : 1 = false;      // it tells of an error
-  bool congested_ : 1 = false;
-  bool heard_ : 1 = true;  // a sign of life since deadline() was last asked
+  bool cut_ : 1 = false;              // the stream is of no use any more
+  bool ending_due_ : 1 = false;       // the closed event is still to be handed out
+  bool failed_ : 1 = false;           // it tells of an error
+  bool expects_large_ : 1 = false;    // the last message was one
+  bool clock_due_ : 1 = true;         // the phase's clock_ starts at the next deadline()
+  bool heard_ : 1 = true;             // a sign of life since deadline() was last asked
   bool pinged_ : 1 = false;
-  bool clock_due_ : 1 = true;  // the phase's clock_ starts at the next deadline()
+  bool at_ease_ : 1 = false;  // only silence has a deadline, and it was asked for
 
   TimePoint clock_ = never;  // open: the last sign of life; else: when the phase has to be over
 

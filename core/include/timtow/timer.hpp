@@ -42,7 +42,7 @@ class TimerQueue {
   void set(Entry& entry, TimePoint at);
 
   // When the first is due; `never` when none is.
-  TimePoint next() const noexcept { return heap_.empty() ? never : heap_.front()->at_; }
+  TimePoint next() const noexcept { return next_; }
 
   // Calls those that are due, in order, each taken out first. What they queue waits for the next
   // call, even if it is due already.
@@ -59,6 +59,7 @@ class TimerQueue {
   void remove(Entry& entry) noexcept;
 
   std::vector<Entry*> heap_;
+  TimePoint next_ = never;  // of the first, for whom it is asked after every event
   std::uint64_t turns_ = 0;
   TimePoint running_ = TimePoint::min();  // while run() is under way: its time
 };

@@ -111,12 +111,7 @@ class Client::Core final : public Connection::Owner,
     const Loop::Batch batch{loop_};
     mute();
     rest();
-    for (const auto& connection : connections_) connection->abort();
-  }
-
-  void release(Connection& connection) noexcept override {
-    const auto self = shared_from_this();  // the last connection may hold the last reference
-    std::erase_if(connections_, [&](const auto& each) { return each.get() == &connection; });
+    for_all([](Connection& connection) { connection.abort(); });
   }
 
   // ResolveEvents
@@ -135,16 +130,15 @@ class Client::Core final : public Connection::Owner,
     pending_.reset();
     call_never();
     try {
-      auto connection =
-          std::make_shared<Connection>(++last_id_, loop_, self, Role::client, limits_);
-      if (const Error error = connection->request(request())) {
+      Connection& connection = add(self, loop_, Role::client, limits_);
+      if (const Error error = connection.request(request())) {
+        remove(connection.id());
         attempt_failed(error.code, error.text.c_str());
         return nullptr;
       }
-      connections_.push_back(connection);
       step_ = Step::opening;
-      current_ = connection.get();
-      return &connection->events();
+      current_ = &connection;
+      return &connection.events();
     } catch (const std::bad_alloc&) {
       attempt_failed(errc::no_memory, out_of_memory);
       return nullptr;
@@ -177,6 +171,8 @@ class Client::Core final : public Connection::Owner,
 
   void call_in(Duration time) { loop_.timers().set(*this, loop_.now() + time); }
   void call_never() noexcept { loop_.timers().set(*this, never); }
+
+  void released() noexcept override {}
 
   void due(TimePoint) noexcept override {
     const auto self = shared_from_this();
@@ -322,9 +318,7 @@ class Client::Core final : public Connection::Owner,
   std::string failures_;  // of each address that was tried
   std::error_code last_failure_;
 
-  Connection* current_ = nullptr;                         // one of these
-  std::vector<std::shared_ptr<Connection>> connections_;  // which are not over yet
-  std::uint64_t last_id_ = 0;
+  Connection* current_ = nullptr;  // one of these
   int status_ = 0;  // that answered the upgrade
 
   unsigned failures_in_a_row_ = 0;

@@ -1,5 +1,6 @@
 #include "timtow/connection.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -17,15 +18,54 @@ const Handlers no_handlers;
 
 }  // namespace
 
+// -- Who holds connections ------------------------------------------------------------------------
+
+Connection::Owner::~Owner() = default;
+
 void Connection::Owner::mute() noexcept { called_ = &no_handlers; }
 
-Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
-                       const Limits& limits)
-    : id_(id), loop_(loop), owner_(std::move(owner)), session_(role, loop.pool(), limits) {
-  session_.stream_messages(static_cast<bool>(owner_->handlers().on_piece));
+Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role role,
+                                   const Limits& limits) {
+  held_.push_back({last_id_ + 1, nullptr});
+  try {
+    held_.back().connection =
+        std::make_shared<Connection>(last_id_ + 1, loop, std::move(self), role, limits);
+  } catch (const std::bad_alloc&) {
+    held_.pop_back();
+    throw;
+  }
+  ++last_id_;
+  ++size_;
+  return *held_.back().connection;
 }
 
-Connection::~Connection() = default;
+std::size_t Connection::Owner::place_of(std::uint64_t id) const noexcept {
+  const auto place = std::lower_bound(held_.begin(), held_.end(), id,
+                                      [](const Held& a, std::uint64_t b) { return a.id < b; });
+  return static_cast<std::size_t>(place - held_.begin());
+}
+
+std::shared_ptr<Connection> Connection::Owner::find(std::uint64_t id) const noexcept {
+  const std::size_t place = place_of(id);
+  return place < held_.size() && held_[place].id == id ? held_[place].connection : nullptr;
+}
+
+void Connection::Owner::remove(std::uint64_t id) noexcept {
+  const auto gone = std::move(held_[place_of(id)].connection);  // goes last, and perhaps we with it
+  if (--size_ < held_.size() / 2)
+    std::erase_if(held_, [](const Held& each) { return each.connection == nullptr; });
+}
+
+Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
+                       const Limits& limits) noexcept
+    : id_(id), loop_(loop), owner_(*owner), session_(role, loop.pool(), limits) {
+  session_.stream_messages(static_cast<bool>(owner_.handlers().on_piece));
+  if (owner_.alive_++ == 0) owner_.self_ = std::move(owner);
+}
+
+Connection::~Connection() {
+  if (--owner_.alive_ == 0) const auto last = std::exchange(owner_.self_, nullptr);
+}
 
 void Connection::start(Transport& transport, const Request* request,
                        MutableBytes already_read) noexcept {
@@ -101,19 +141,19 @@ void Connection::open_if_accepted() {
   loop_.show(nullptr);
   if (session_.was_cut()) return;  // by the handler that accepted it
   opened_ = true;
-  if (const auto& on_open = owner_->handlers().on_open) on_open(*this);
+  if (const auto& on_open = owner_.handlers().on_open) on_open(*this);
 }
 
 void Connection::dispatch(const Event& event) {
   const auto* const message = event.message();
   if (message == nullptr) return dispatch_other(event);
   loop_.show(message->payload.data());
-  if (const auto& on_message = owner_->handlers().on_message) on_message(*this, *message);
+  if (const auto& on_message = owner_.handlers().on_message) on_message(*this, *message);
 }
 
 void Connection::dispatch_other(const Event& event) {
   loop_.show(nullptr);
-  const Handlers& on = owner_->handlers();
+  const Handlers& on = owner_.handlers();
   if (const auto* piece = event.piece()) {
     on.on_piece(*this, *piece);
   } else if (const auto* ping = event.ping()) {
@@ -239,6 +279,11 @@ void Connection::abort() {
   serve_later();
 }
 
+std::any& Connection::user_data() {
+  if (user_data_ == nullptr) user_data_ = std::make_unique<std::any>();
+  return *user_data_;
+}
+
 void Connection::pause() {
   const Loop::Batch batch{loop_};
   session_.pause(true);
@@ -259,8 +304,11 @@ void Connection::serve_later() noexcept {
 }
 
 void Connection::run_deferred() noexcept {
-  if (transport_ == nullptr) return owner_->release(*this);  // its last act
-  serve();
+  if (transport_ != nullptr) return serve();
+  Owner& owner = owner_;
+  const auto alive = owner.self_;
+  owner.remove(id_);  // our last act
+  owner.released();
 }
 
 // False when the stream broke at it, or there is no memory for what waits.
@@ -319,11 +367,12 @@ void Connection::set_deadline(TimePoint deadline) noexcept {
 // What an opening, closing or ended connection needs. True when it is over.
 bool Connection::settle_ending() noexcept {
   if (!session_.finished()) {
-    if (session_.wants_shutdown() && session_.output_size() == 0 && !unusual_.shut_down) {
+    if (!session_.wants_shutdown() || session_.output_size() != 0) return false;
+    if (!session_.has_said_all()) {
+      if (!unusual_.shut_down) transport_->shutdown_write();
       unusual_.shut_down = true;
-      transport_->shutdown_write();
+      return false;
     }
-    return false;
   }
   if (transport_ != nullptr)  // it may have failed before it opened
     transport_->close(session_.was_cut() ? How::abortive : How::graceful);
@@ -336,7 +385,7 @@ bool Connection::settle_ending() noexcept {
 void Connection::settle_congestion() noexcept {
   unusual_.drain_due = session_.is_congested();
   if (unusual_.drain_due) return;
-  const auto& on_drain = owner_->handlers().on_drain;
+  const auto& on_drain = owner_.handlers().on_drain;
   if (on_drain && session_.is_open()) on_drain(*this);
 }
 

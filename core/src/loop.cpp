@@ -54,9 +54,8 @@ void Loop::alarm() noexcept {
 }
 
 void Loop::defer(Deferred& deferred) noexcept {
-  if (deferred.queued_) return;
-  deferred.queued_ = true;
-  deferred.next_ = nullptr;
+  if (deferred.next_ != nullptr) return;
+  deferred.next_ = &deferred;
   (last_deferred_ == nullptr ? first_deferred_ : last_deferred_->next_) = &deferred;
   last_deferred_ = &deferred;
 }
@@ -64,9 +63,9 @@ void Loop::defer(Deferred& deferred) noexcept {
 void Loop::finish_batch() noexcept {
   while (first_deferred_ != nullptr) {
     Deferred& deferred = *first_deferred_;
-    first_deferred_ = deferred.next_;
+    Deferred* const next = std::exchange(deferred.next_, nullptr);
+    first_deferred_ = next == &deferred ? nullptr : next;
     if (first_deferred_ == nullptr) last_deferred_ = nullptr;
-    deferred.queued_ = false;
     deferred.run_deferred();
   }
   const TimePoint next = timers_.next();

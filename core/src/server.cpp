@@ -1,7 +1,6 @@
 #include "timtow/server.hpp"
 
 #include <new>
-#include <unordered_map>
 #include <utility>
 
 namespace timtow {
@@ -15,11 +14,11 @@ class Server::Core final : public Connection::Owner,
 
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
-  auto& connections() noexcept { return connections_; }
+  using Owner::size;
 
   TransportEvents* accepted() noexcept override {
     try {
-      return &add().events();
+      return &add(shared_from_this(), loop_, Role::server, limits_).events();
     } catch (const std::bad_alloc&) {
       accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
@@ -29,13 +28,6 @@ class Server::Core final : public Connection::Owner,
   void accept_failed(const Error& error) noexcept override {
     const auto self = shared_from_this();  // the handler may destroy the server
     if (handlers_.on_error) handlers_.on_error(error);
-  }
-
-  Connection& add() {
-    const std::uint64_t id = ++last_id_;
-    auto connection =
-        std::make_shared<Connection>(id, loop_, shared_from_this(), Role::server, limits_);
-    return *connections_.emplace(id, std::move(connection)).first->second;
   }
 
   // `make` asks the loop for a listener.
@@ -51,19 +43,13 @@ class Server::Core final : public Connection::Owner,
     if (shutdown_timer_) return was_shut_down();
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
-    Connection& connection = add();
+    Connection& connection = add(shared_from_this(), loop_, Role::server, limits_);
     Error error;
     if (Transport* transport = loop_.adopt(socket, connection.events(), error))
       connection.start(*transport, request, input);
     else
-      connections_.erase(connection.id());
+      remove(connection.id());
     return error;
-  }
-
-  void release(Connection& connection) noexcept override {
-    const auto self = shared_from_this();  // the last connection may hold the last reference
-    connections_.erase(connection.id());
-    if (shutdown_timer_ && connections_.empty()) finish_shutdown();
   }
 
   void shutdown(Duration deadline, std::function<void()> done) {
@@ -73,10 +59,10 @@ class Server::Core final : public Connection::Owner,
       stop_accepting();
       shutdown_timer_ = std::make_unique<Timer>(loop_, [this] { abort_all(); });
       shutdown_timer_->start(deadline);
-      for (const auto& [id, connection] : connections_) connection->go_away();
+      for_all([](Connection& connection) { connection.go_away(); });
     }
     // Not from inside this call, even if there is nothing to wait for.
-    if (connections_.empty()) {
+    if (size() == 0) {
       loop_.post([weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->finish_shutdown();
       });
@@ -90,8 +76,8 @@ class Server::Core final : public Connection::Owner,
   template <typename Function>
   void for_each(Function function) {
     std::vector<std::shared_ptr<Connection>> all;
-    all.reserve(connections_.size());
-    for (const auto& [id, connection] : connections_) all.push_back(connection);
+    all.reserve(size());
+    for_all([&](Connection& connection) { all.push_back(connection.keep()); });
     for (const auto& connection : all) function(*connection);
   }
   // Cuts all that is left, and says nothing any more.
@@ -108,7 +94,10 @@ class Server::Core final : public Connection::Owner,
   }
   // Called inside a batch: before that ends, no handler is called and no connection released.
   void abort_all() noexcept {
-    for (const auto& [id, connection] : connections_) connection->abort();
+    for_all([](Connection& connection) { connection.abort(); });
+  }
+  void released() noexcept override {
+    if (shutdown_timer_ && size() == 0) finish_shutdown();
   }
   void finish_shutdown() {
     shutdown_timer_->stop();
@@ -119,8 +108,6 @@ class Server::Core final : public Connection::Owner,
   Loop& loop_;
   Limits limits_;
   std::vector<Listener*> listeners_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
-  std::uint64_t last_id_ = 0;
   std::unique_ptr<Timer> shutdown_timer_;
   std::vector<std::function<void()>> shutdown_done_;
 };
@@ -157,12 +144,9 @@ void Server::shutdown(Duration deadline, std::function<void()> done) {
   core_->shutdown(deadline, std::move(done));
 }
 
-std::size_t Server::size() const noexcept { return core_->connections().size(); }
+std::size_t Server::size() const noexcept { return core_->size(); }
 
-std::shared_ptr<Connection> Server::find(std::uint64_t id) const {
-  const auto found = core_->connections().find(id);
-  return found == core_->connections().end() ? nullptr : found->second;
-}
+std::shared_ptr<Connection> Server::find(std::uint64_t id) const { return core_->find(id); }
 
 void Server::for_each(const std::function<void(Connection&)>& function) {
   const Loop::Batch batch{core_->loop()};

@@ -32,7 +32,10 @@ void Session::receive(MutableBytes bytes) noexcept {
 
 void Session::receive_more(MutableBytes bytes) noexcept {
   recycle();
-  if (state_.phase == Phase::ended || state_.input_ended) return;
+  if (state_.phase == Phase::ended || state_.input_ended) {
+    if (!bytes.empty()) said_all_ = false;
+    return;
+  }
   if (input_.empty()) {
     if (state_.holding) release_held();
     input_ = bytes;
@@ -421,6 +424,7 @@ std::optional<Event> Session::read_close_frame(Bytes payload) noexcept {
   }
   work_->closed.code = code;
   work_->closed.reason = reason;
+  said_all_ = !is_client_ && input_.empty();
   end();
   if (!state_.close_sent && put_close(code, {}) != errc::ok) cut();
   return take_ending();

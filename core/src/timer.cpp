@@ -13,7 +13,7 @@ void TimerQueue::set(Entry& entry, TimePoint at) {
   const bool queued = entry.at_ != never;
   if (!queued) {
     heap_.push_back(&entry);
-    entry.index_ = heap_.size() - 1;
+    entry.index_ = static_cast<std::uint32_t>(heap_.size() - 1);
   }
   entry.at_ = std::max(at, running_);  // never before those that run() has still to call
   entry.turn_ = ++turns_;
@@ -34,7 +34,7 @@ void TimerQueue::run(TimePoint now) {
 
 void TimerQueue::place(Entry* entry, std::size_t index) noexcept {
   heap_[index] = entry;
-  entry->index_ = index;
+  entry->index_ = static_cast<std::uint32_t>(index);
   if (index == 0) next_ = entry->at_;
 }
 

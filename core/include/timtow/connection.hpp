@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "timtow/event.hpp"
 #include "timtow/handshake.hpp"
@@ -51,12 +52,9 @@ struct Handlers {
 //
 // No handler is called from inside a call of these, as long as that is made in an event of the
 // loop: what a call leads to, on_close too, comes when the event is over.
-class Connection final : public std::enable_shared_from_this<Connection>,
-                         private TransportEvents,
-                         private TimerQueue::Entry,
-                         private Deferred {
+class Connection final : private TransportEvents, private Deferred, private TimerQueue::Entry {
  public:
-  // Who holds connections: a Server, or a Client.
+  // Who holds connections: a Server, or a Client. It lives as long as the last of them.
   class Owner {
    public:
     Owner(const Owner&) = delete;
@@ -64,27 +62,55 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
     // What its connections call.
     const Handlers& handlers() const noexcept { return *called_; }
-    // The connection is over. The owner lets go of it; this is the last it hears.
-    virtual void release(Connection& connection) noexcept = 0;
+    // Null when it is over.
+    std::shared_ptr<Connection> find(std::uint64_t id) const noexcept;
 
    protected:
     explicit Owner(Handlers handlers) noexcept : handlers_(std::move(handlers)) {}
-    ~Owner() = default;
+    ~Owner();
 
     // From now on nothing is called. The handlers stay: we may be inside one of them.
     void mute() noexcept;
     bool is_muted() const noexcept { return called_ != &handlers_; }
 
+    // A connection that is not connected yet. `self` is this. Throws std::bad_alloc.
+    Connection& add(std::shared_ptr<Owner> self, Loop& loop, Role role, const Limits& limits);
+    // Takes back what add() gave.
+    void remove(std::uint64_t id) noexcept;
+    std::size_t size() const noexcept { return size_; }
+    // Calls the function for all, inside a batch: before that ends, none goes.
+    template <typename Function>
+    void for_all(Function function) {
+      for (std::size_t i = 0; i < held_.size(); ++i)
+        if (held_[i].connection != nullptr) function(*held_[i].connection);
+    }
+
     Handlers handlers_;
 
    private:
+    friend class Connection;
+    // By their ids, and so in order. One that went leaves a gap, until there are many.
+    struct Held {
+      std::uint64_t id;
+      std::shared_ptr<Connection> connection;
+    };
+
+    // A connection is over, and was let go of.
+    virtual void released() noexcept = 0;
+    std::size_t place_of(std::uint64_t id) const noexcept;
+
     const Handlers* called_ = &handlers_;
+    std::vector<Held> held_;
+    std::size_t size_ = 0;
+    std::uint64_t last_id_ = 0;
+    std::size_t alive_ = 0;        // connections, held by us or by others ...
+    std::shared_ptr<Owner> self_;  // ... for which we live
   };
 
   // For owners. The transport's events go to events(); start() takes a transport that adopt() made,
   // with what was read from it before, inside a Loop::Batch.
   Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
-             const Limits& limits);
+             const Limits& limits) noexcept;
   ~Connection();
   TransportEvents& events() noexcept { return *this; }
   // Client: what to say first, before the transport is opened.
@@ -94,7 +120,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void go_away();
   void start(Transport& transport, const Request* request, MutableBytes already_read) noexcept;
 
-  std::shared_ptr<Connection> keep() { return shared_from_this(); }
+  // Null when it is over, which is after on_close.
+  std::shared_ptr<Connection> keep() const noexcept { return owner_.find(id_); }
 
   // Unique in its server. The way to name a connection to other threads: post() to the loop, and
   // find() it there.
@@ -133,7 +160,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool is_congested() const noexcept { return session_.is_congested(); }
 
   // Whatever the application wants to keep with the connection. It is destroyed after on_close.
-  std::any& user_data() noexcept { return user_data_; }
+  // Throws std::bad_alloc.
+  std::any& user_data();
 
  private:
   // TransportEvents
@@ -162,10 +190,6 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool settle_ending() noexcept;
   void settle_congestion() noexcept;
 
-  std::uint64_t id_;
-  Loop& loop_;
-  std::shared_ptr<Owner> owner_;
-  Transport* transport_ = nullptr;
   bool pumping_ = false;
   bool opened_ = false;  // on_open was called, and on_close is owed
   // What is not as usual; told from one comparison.
@@ -180,8 +204,12 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
     bool any() const noexcept { return std::bit_cast<std::uint8_t>(*this) != 0; }
   } unusual_;
+  std::uint64_t id_;
+  Loop& loop_;
+  Owner& owner_;
+  Transport* transport_ = nullptr;
   Session session_;
-  std::any user_data_;
+  std::unique_ptr<std::any> user_data_;
 };
 
 }  // namespace timtow

@@ -150,8 +150,7 @@ class Deferred {
   friend class Loop;
   virtual void run_deferred() noexcept = 0;
 
-  Deferred* next_ = nullptr;
-  bool queued_ = false;
+  Deferred* next_ = nullptr;  // itself: the last one; null: not queued
 };
 
 class Loop {

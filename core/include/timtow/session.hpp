@@ -159,6 +159,10 @@ class Session {
   bool wants_shutdown() const noexcept;
   // The stream may be closed.
   bool finished() const noexcept;
+  // Server: whether both close frames are said and nothing came behind the peer's. Then its end of
+  // the stream need not be waited for, once the output is empty: who keeps to the RFC (section
+  // 7.1.1) sends no more, so that closing resets nothing.
+  bool has_said_all() const noexcept { return said_all_; }
   // Whether it ended without regard to what was still to be sent: lost(), or a deadline. There is
   // then no reason to close the stream gracefully.
   bool was_cut() const noexcept { return cut_; }
@@ -296,6 +300,7 @@ class Session {
   bool cut_ : 1 = false;              // the stream is of no use any more
   bool ending_due_ : 1 = false;       // the closed event is still to be handed out
   bool failed_ : 1 = false;           // it tells of an error
+  bool said_all_ : 1 = false;         // server: both close frames, and nothing came behind
   bool expects_large_ : 1 = false;    // the last message was one
   bool clock_due_ : 1 = true;         // the phase's clock_ starts at the next deadline()
   bool heard_ : 1 = true;             // a sign of life since deadline() was last asked

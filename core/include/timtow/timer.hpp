@@ -34,8 +34,8 @@ class TimerQueue {
     virtual void due(TimePoint now) = 0;
 
     TimePoint at_ = never;
-    std::uint64_t turn_ = 0;  // of two that are due together, who came first goes first
-    std::size_t index_ = 0;
+    std::uint64_t turn_ = 0;   // of two that are due together, who came first goes first
+    std::uint32_t index_ = 0;  // short, for there are many
   };
 
   // Queues the entry, moves it, or (`never`) takes it out. Throws std::bad_alloc.

@@ -5,7 +5,7 @@ namespace bench {
 namespace {
 
 // Around the borders of a frame's header, and of what is copied and borrowed.
-constexpr std::size_t sizes[] = {16, 125, 126, 1024, 16 * 1024, 64 * 1024};
+constexpr std::size_t sizes[] = {16, 125, 126, 1024, 16 * 1024, 64 * 1024, 1024 * 1024};
 
 std::string name(std::string_view what, std::string_view how, std::size_t size) {
   return std::string{what} + '/' + std::string{how} + '/' + std::to_string(size);

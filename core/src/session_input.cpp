@@ -15,6 +15,11 @@ namespace {
 constexpr std::uint64_t worth_reading_in_place = 16 * 1024;
 constexpr std::size_t usual_read = 64 * 1024;
 
+// Longer text is unmasked and checked in parts of this size: those that are ASCII need no check,
+// and the check of the others finds them in the nearest cache.
+constexpr std::size_t text_part = 16 * 1024;
+static_assert(text_part % sizeof(MaskingKey) == 0);
+
 Error broken(const char* sentence) noexcept {
   return make_error(errc::protocol_error, "%s", sentence);
 }
@@ -148,8 +153,9 @@ void Session::consume(std::size_t size) noexcept {
     state_.carry_done = true;
 }
 
-// The message that most messages are: unfragmented, up to 65,535 bytes, whole in the input, and
-// with nothing under way. Whatever else it is, or is wrong with it, is found in next_frame().
+// The message that most messages are: unfragmented, up to 65,535 bytes (a text: up to one part),
+// whole in the input, and with nothing under way. Whatever else it is, or is wrong with it,
+// is found in next_frame().
 std::optional<Event> Session::next_whole_message() noexcept {
   const std::size_t mask_size = role_ == Role::server ? 4 : 0;
   if (input_.size() < 2) return std::nullopt;
@@ -160,7 +166,7 @@ std::optional<Event> Session::next_whole_message() noexcept {
   if (length == 126 && input_.size() >= 4) {
     header_size += 2;
     length = detail::load_big_endian<std::uint16_t>(&input_[2]);
-    if (length < 126) return std::nullopt;
+    if (length < 126 || (length > text_part && first == 0x81)) return std::nullopt;
   } else if (length >= 126) {
     return std::nullopt;
   }
@@ -332,15 +338,23 @@ void Session::fail_text(std::uint64_t at) noexcept {
        make_error(errc::invalid_utf8, "a text message is not UTF-8 at its byte %" PRIu64, at));
 }
 
-// Unmasks in place; returns how many of the bytes are good, which for binary is all.
+// Unmasks in place; returns how many of the bytes are good, which for binary is all. What is behind
+// a bad byte may stay masked.
 std::size_t Session::unmask_and_check(MutableBytes payload) noexcept {
-  bool ascii = false;
-  if (frame_.masked) {
-    ascii = mask(payload.data(), payload.data(), payload.size(), frame_.key);
-    if (payload.size() != frame_left_) frame_.key = rotated(frame_.key, payload.size());
-  }
-  if (message_type_ == MessageType::binary || (ascii && utf8_.complete())) return payload.size();
-  return utf8_.check(payload);
+  const bool is_binary = message_type_ == MessageType::binary;
+  const std::size_t part_size = is_binary ? payload.size() : text_part;
+  std::size_t good = 0;
+  do {
+    const MutableBytes part = payload.subspan(good, std::min(part_size, payload.size() - good));
+    const bool is_ascii = frame_.masked && mask(part.data(), part.data(), part.size(), frame_.key);
+    const std::size_t good_in_part =
+        is_binary || (is_ascii && utf8_.complete()) ? part.size() : utf8_.check(part);
+    good += good_in_part;
+    if (good_in_part != part.size()) break;
+  } while (good != payload.size());
+  if (frame_.masked && payload.size() != frame_left_)
+    frame_.key = rotated(frame_.key, payload.size());
+  return good;
 }
 
 std::optional<Event> Session::read_control_frame() noexcept {

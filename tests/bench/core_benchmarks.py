@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-FRAMES = [16, 125, 126, 1024, 16384, 65536]
+FRAMES = [16, 125, 126, 1024, 16384, 65536, 1048576]
 TYPES = ["binary", "ascii", "mixed"]
 LENGTHS = [16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576]
 SCRIPTS = ["ascii", "latin", "cjk", "emoji", "mixed"]

@@ -70,3 +70,11 @@ TEST_CASE("a long text: a bad byte beside the borders of its parts is found exac
     }
   }
 }
+
+TEST_CASE("a long text: a part of ASCII behind a cut character is not good") {
+  std::string text(2 * part, 'a');
+  text[part - 1] = '\xC3';
+  check_all_ways(text,
+                 "closed 1006 sent=1007 error=invalid_utf8 \"a text message is not UTF-8 at its "
+                 "byte 16384\"");
+}

@@ -9,7 +9,7 @@ set -euo pipefail
 
 build=(
   g++ cmake ninja-build ccache pkg-config
-  libuv1-dev libevent-dev libev-dev libasio-dev
+  libuv1-dev libevent-dev libev-dev libasio-dev libbenchmark-dev
   python3 python3-websockets
 )
 test=(

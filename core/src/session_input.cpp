@@ -17,6 +17,11 @@ constexpr std::size_t usual_read = 64 * 1024;
 constexpr std::size_t large_message = 64 * 1024;
 constexpr std::size_t first_read = 4096;
 
+// Longer text is unmasked and checked in parts of this size: those that are ASCII need no check,
+// and the check of the others finds them in the nearest cache.
+constexpr std::size_t text_part = 16 * 1024;
+static_assert(text_part % sizeof(MaskingKey) == 0);
+
 Error broken(const char* sentence) noexcept {
   return make_error(errc::protocol_error, "%s", sentence);
 }
@@ -172,8 +177,9 @@ void Session::consume(std::size_t size) noexcept {
     state_.done = work_->carry_done = true;
 }
 
-// The message that most messages are: unfragmented, up to 65,535 bytes, whole in the input, and
-// with nothing under way. Whatever else it is, or is wrong with it, is found in next_frame().
+// The message that most messages are: unfragmented, up to 65,535 bytes (a text: up to one part),
+// whole in the input, and with nothing under way. Whatever else it is, or is wrong with it,
+// is found in next_frame().
 std::optional<Event> Session::next_whole_message() noexcept {
   const std::size_t mask_size = is_client_ ? 0 : 4;
   if (input_.size() < 2) return std::nullopt;
@@ -184,7 +190,7 @@ std::optional<Event> Session::next_whole_message() noexcept {
   if (length == 126 && input_.size() >= 4) {
     header_size += 2;
     length = detail::load_big_endian<std::uint16_t>(&input_[2]);
-    if (length < 126) return std::nullopt;
+    if (length < 126 || (length > text_part && first == 0x81)) return std::nullopt;
   } else if (length >= 126) {
     return std::nullopt;
   }
@@ -360,18 +366,26 @@ void Session::fail_text(std::uint64_t at) noexcept {
        make_error(errc::invalid_utf8, "a text message is not UTF-8 at its byte %" PRIu64, at));
 }
 
-// Unmasks in place; returns how many of the bytes are good, which for binary is all.
+// Unmasks in place; returns how many of the bytes are good, which for binary is all. What is behind
+// a bad byte may stay masked.
 std::size_t Session::unmask_and_check(MutableBytes payload) noexcept {
   Work& work = *work_;
   FrameHeader& frame = work.frame;
-  bool ascii = false;
-  if (frame.masked) {
-    ascii = mask(payload.data(), payload.data(), payload.size(), frame.key);
-    if (payload.size() != work.frame_left) frame.key = rotated(frame.key, payload.size());
-  }
-  if (work.message_type == MessageType::binary || (ascii && work.utf8.complete()))
-    return payload.size();
-  return work.utf8.check(payload);
+  const bool is_binary = work.message_type == MessageType::binary;
+  const std::size_t part_size = is_binary ? payload.size() : text_part;
+  std::size_t good = 0;
+  do {
+    const MutableBytes part = payload.subspan(good, std::min(part_size, payload.size() - good));
+    const bool is_ascii = frame.masked && mask(part.data(), part.data(), part.size(), frame.key);
+    const std::size_t good_in_part = is_binary || (is_ascii && work.utf8.complete())
+                                         ? part.size()
+                                         : work.utf8.check(part);
+    good += good_in_part;
+    if (good_in_part != part.size()) break;
+  } while (good != payload.size());
+  if (frame.masked && payload.size() != work.frame_left)
+    frame.key = rotated(frame.key, payload.size());
+  return good;
 }
 
 std::optional<Event> Session::read_control_frame() noexcept {

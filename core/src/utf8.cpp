@@ -1,6 +1,9 @@
 #include "timtow/utf8.hpp"
 
+#include <algorithm>
 #include <cstring>
+
+#include "utf8_simd.hpp"
 
 namespace timtow {
 namespace {
@@ -90,23 +93,61 @@ bool is_ascii_8(const std::byte* at) noexcept {
   return (word & 0x8080808080808080U) == 0;
 }
 
-}  // namespace
+// Each of these goes on behind the first `good` bytes, and returns how many are good in all.
 
-std::size_t Utf8Checker::check(Bytes bytes) noexcept {
-  const std::byte* at = bytes.data();
-  const std::byte* const end = at + bytes.size();
-  std::uint8_t state = state_;
+// By the automaton alone.
+[[gnu::noinline]] std::size_t run(Bytes bytes, std::size_t good, std::uint8_t& state) noexcept {
+  const std::byte* at = bytes.data() + good;
+  const std::byte* const end = bytes.data() + bytes.size();
+  std::uint8_t now = state;
   while (at != end) {
-    if (state == start) {
+    if (now == start) {
       while (end - at >= 8 && is_ascii_8(at)) at += 8;
+      while (at != end && *at < std::byte{0x80}) ++at;
       if (at == end) break;
     }
-    state = tables.next[state][tables.class_of_byte[std::to_integer<std::size_t>(*at)]];
-    if (state == bad) break;
+    now = tables.next[now][tables.class_of_byte[std::to_integer<std::size_t>(*at)]];
+    if (now == bad) break;
     ++at;
   }
-  state_ = state;
+  state = now;
   return static_cast<std::size_t>(at - bytes.data());
+}
+
+// In vectors. These look back three bytes, so the next three go through the automaton, which also
+// knows what is unfinished. Behind the vectors, it finds what state the text ends in or its first
+// bad byte, from the last character on that may be unfinished.
+[[gnu::noinline]] std::size_t run_vectors(Bytes bytes, std::size_t good, std::uint8_t& state,
+                                          detail::SkipUtf8 skip) noexcept {
+  good = run(bytes.first(good + 3), good, state);
+  if (state == bad) return good;
+  const std::byte* const at = skip(bytes.data() + good, bytes.data() + bytes.size());
+  good = static_cast<std::size_t>(at - bytes.data());
+  for (std::size_t i = 1; i <= 3; ++i) {
+    if (bytes[good - i] >= std::byte{0xC0}) {
+      good -= i;
+      break;
+    }
+  }
+  state = start;
+  return run(bytes, good, state);
+}
+
+}  // namespace
+
+std::size_t detail::check_utf8(Bytes bytes, std::uint8_t& state, SkipUtf8 skip) noexcept {
+  std::size_t good = 0;
+  if (state == start) {
+    // A short text is nearly always ASCII.
+    const std::size_t size = std::min<std::size_t>(bytes.size(), 128);
+    while (size - good >= 8 && is_ascii_8(bytes.data() + good)) good += 8;
+  }
+  if (bytes.size() - good < utf8_worth_vectors) return run(bytes, good, state);
+  return run_vectors(bytes, good, state, skip);
+}
+
+std::size_t Utf8Checker::check(Bytes bytes) noexcept {
+  return detail::check_utf8(bytes, state_, detail::skip_good_utf8);
 }
 
 }  // namespace timtow

@@ -240,6 +240,23 @@ SESSIONS = {
 }
 
 
+# Sizes of the parts, less one, and a text that is long enough for vectors.
+TEXTS = {
+    "ascii": bytes([9, 40, 99]) + b"plain " * 40,
+    "two": bytes([0, 20, 63]) + "\u00e9".encode() * 60,
+    "three": bytes([30, 1, 80]) + "\u6f22".encode() * 60,
+    "four": bytes([255, 2, 66]) + "\U0001f600".encode() * 50,
+    "mixed": bytes([33, 65, 17]) + "a\u00e9\u6f22\U0001f600".encode() * 20,
+    "bad_tail": bytes([255, 255, 255]) + b"a\x80".rjust(150, b"a"),
+    "bad_lead": bytes([63, 63, 63]) + "\u00e9".encode() * 40 + b"\xc3" + b"a" * 40,
+    "bad_overlong": bytes([66, 66, 66]) + "\u00e9".encode() * 40 + b"\xe0\x9f\xbf" + b"a" * 40,
+    "bad_surrogate": bytes([80, 80, 80]) + "\u00e9".encode() * 40 + b"\xed\xa0\x80" + b"a" * 40,
+    "bad_too_large": bytes([200, 9, 9]) + "\u00e9".encode() * 40 + b"\xf4\x90\x80\x80" + b"a" * 40,
+    "bad_byte_last": bytes([255, 255, 255]) + "\u00e9".encode() * 40 + b"\xff",
+    "cut_at_end": bytes([255, 255, 255]) + "\u00e9".encode() * 40 + b"\xf0\x9f\x98",
+}
+
+
 def write(target, seeds):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -260,6 +277,7 @@ def main():
     }
     write("frames", frames)
     write("session", SESSIONS)
+    write("utf8", TEXTS)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,9 @@ THREADS = {
 }
 SYSTEM = {"csignal", "ctime", "filesystem", "fstream", "iostream", "syncstream"}
 
+# The compilers' own headers of a processor's instructions, of whatever OS.
+PROCESSOR = {"arm_neon.h", "immintrin.h"}
+
 CORE_LINES = 500
 ADAPTER_LINES = 200
 ALIKE_LINES = 6
@@ -76,8 +79,8 @@ def is_protocol(file):
 
 
 def foreign(file, name):
-    """Whether core/ must not include it: not of the standard library and not of core/."""
-    if timtow_header(name) or (file.parent / name).exists():
+    """Whether core/ must not include it: not of the language and not of core/."""
+    if timtow_header(name) or name in PROCESSOR or (file.parent / name).exists():
         return False
     return not STANDARD.fullmatch(name)
 

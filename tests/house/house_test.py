@@ -13,7 +13,7 @@ CLEAN = {
     "core/include/timtow/bytes.hpp": "#include <cstddef>\n",
     "core/include/timtow/loop.hpp": "#include <functional>\n#include \"timtow/bytes.hpp\"\n",
     "core/src/server.cpp": "#include <mutex>\n#include \"timtow/loop.hpp\"\n",
-    "core/src/frame.cpp": "#include \"private.hpp\"\n// #include <poll.h>, now()\n",
+    "core/src/frame.cpp": "#include <immintrin.h>\n#include \"private.hpp\"\n// #include <poll.h>, now()\n",
     "core/src/private.hpp": "",
     "adapters/posix/include/timtow/posix/socket.hpp": "#include <sys/socket.h>\n",
     "adapters/poll/include/timtow/poll.hpp": "#include <vector>\n#include \"timtow/loop.hpp\"\n",

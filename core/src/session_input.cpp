@@ -377,9 +377,8 @@ std::size_t Session::unmask_and_check(MutableBytes payload) noexcept {
   do {
     const MutableBytes part = payload.subspan(good, std::min(part_size, payload.size() - good));
     const bool is_ascii = frame.masked && mask(part.data(), part.data(), part.size(), frame.key);
-    const std::size_t good_in_part = is_binary || (is_ascii && work.utf8.complete())
-                                         ? part.size()
-                                         : work.utf8.check(part);
+    const std::size_t good_in_part =
+        is_binary || (is_ascii && work.utf8.complete()) ? part.size() : work.utf8.check(part);
     good += good_in_part;
     if (good_in_part != part.size()) break;
   } while (good != payload.size());

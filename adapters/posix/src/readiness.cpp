@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -14,6 +15,8 @@ namespace {
 
 // How many connections one wake-up accepts before the others get their turn.
 constexpr int accepts_per_wakeup = 64;
+// How many wake-ups in a row accept one and look for no other.
+constexpr int most_alone = 15;
 // How long accepting rests when there is no descriptor or memory left.
 constexpr std::chrono::milliseconds accept_pause{100};
 
@@ -131,14 +134,19 @@ class Acceptor final : public Listener, private Ready {
     const Loop::Batch batch{loop_};
     bool destroyed = false;
     destroyed_ = &destroyed;
-    for (int i = 0; i < accepts_per_wakeup && !destroyed && wanted_; ++i) {
-      std::error_code error;
-      if (!accept_one(error)) {
-        if (error) failed(error);
-        break;
-      }
-    }
-    if (!destroyed) destroyed_ = nullptr;
+    const int most = alone_ > 0 ? 1 : accepts_per_wakeup;
+    int count = 0;
+    std::error_code error;
+    while (count < most && !destroyed && wanted_ && accept_one(error)) ++count;
+    if (error) failed(error);
+    if (destroyed) return;
+    destroyed_ = nullptr;
+    // To look for another costs a call; who is overlooked is told at the next wake-up. So the more
+    // often nobody was found, the longer it is not tried.
+    if (alone_ > 0)
+      --alone_;
+    else
+      alone_ = last_alone_ = count > 1 ? 0 : std::min(2 * last_alone_ + 1, most_alone);
   }
 
   // False when there was none, or none could be had.
@@ -175,6 +183,8 @@ class Acceptor final : public Listener, private Ready {
   std::string path_;
   AcceptEvents& events_;
   bool wanted_ = true;
+  int alone_ = 0;       // so many wake-ups from now on accept one and look for no other ...
+  int last_alone_ = 0;  // ... of so many
   bool* destroyed_ = nullptr;
   std::unique_ptr<Watcher> watcher_;
   Timer rest_;
@@ -220,6 +230,7 @@ Listener* ReadinessLoop::listen(const Endpoint& endpoint, AcceptEvents& events, 
 
 Listener* ReadinessLoop::adopt_listener(Socket socket, AcceptEvents& events, Error& error) {
   if (!is_listening(socket, error) || !make_ready(socket, error)) return nullptr;
+  send_at_once(socket);
   return new Acceptor{*this, Descriptor{socket}, events, {}};
 }
 

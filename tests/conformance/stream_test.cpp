@@ -1,6 +1,7 @@
 // Connections on real sockets: adopted, many, slow, half closed, reset.
 #include <netinet/tcp.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <map>
 #include <memory>
@@ -337,6 +338,42 @@ TEST_CASE("a paused connection whose peer goes away costs nothing") {
     CHECK(echo.server->size() == 1);
     connection->resume();
     echo.run_until_empty();
+  }
+}
+
+TEST_CASE("a descriptor that is closed here and open in a child tells nothing, and costs nothing") {
+  for (const bool replaced : {false, true}) {
+    CAPTURE(replaced);
+    EchoServer echo;
+    echo.start();
+    const int place = dup(STDIN_FILENO);
+    Client client{echo.where()};
+    client.open(*echo.loop);
+    std::array<int, 2> ends{};
+    REQUIRE(pipe(ends.data()) == 0);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {  // until its parent says so, or is gone
+      close(ends[1]);
+      char end = 0;
+      _exit(static_cast<int>(read(ends[0], &end, 1)));
+    }
+    close(ends[0]);
+    echo.server->find(1)->abort();
+    echo.run_until_empty();
+    close(place);  // for the next client: what the server has gets the number that it had
+    std::optional<Client> next;
+    if (replaced) next.emplace(echo.where()).open(*echo.loop);
+    client.send("the child could read this");
+    client.end_writing();
+    test::run_for(*echo.loop, 5ms);
+    const unsigned long before = test::waits();
+    test::run_for(*echo.loop, 100ms);
+    CHECK(test::waits() - before < 10);
+    echo.still_echoes();
+    close(ends[1]);
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
   }
 }
 

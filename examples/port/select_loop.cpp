@@ -1,38 +1,40 @@
 #include "select_loop.hpp"
 
+#include "timtow/posix/stream.hpp"
+
 namespace port {
 
 using timtow::posix::Interest;
-using timtow::posix::Ready;
 
-class SelectLoop::Watch final : public timtow::posix::Watcher {
+void SelectLoop::Sets::set(int fd, Interest to) noexcept {
+  read.set(fd, has(to, Interest::read));
+  write.set(fd, has(to, Interest::write));
+}
+
+Interest SelectLoop::Sets::of(int fd) const noexcept {
+  return timtow::posix::interest_in(read.has(fd), write.has(fd));
+}
+
+class SelectLoop::Watch : public timtow::posix::Watcher {
  public:
-  Watch(SelectLoop& loop, int fd, Interest interest, Ready& ready)
-      : loop_(loop), fd_(fd), ready_(ready) {
+  Watch(SelectLoop& loop, int fd, Interest wanted) : Watcher(fd, wanted), loop_(loop) {
     loop_.make_room_for(fd);
     loop_.watches_[static_cast<std::size_t>(fd)] = this;
-    want(interest);
+    Watch::changed();
   }
 
   // What was found for this descriptor must not be told to the next one of the same number.
   ~Watch() override {
-    want({});
-    loop_.found_.read.set(fd_, false);
-    loop_.found_.write.set(fd_, false);
-    loop_.watches_[static_cast<std::size_t>(fd_)] = nullptr;
+    for (Sets* sets : {&loop_.wanted_, &loop_.found_}) sets->set(fd(), Interest::none);
+    loop_.watches_[static_cast<std::size_t>(fd())] = nullptr;
   }
 
-  void want(Interest interest) noexcept override {
-    loop_.wanted_.read.set(fd_, interest.read);
-    loop_.wanted_.write.set(fd_, interest.write);
-  }
-
-  void tell(Interest now) noexcept { ready_.ready(now); }
+  using Watcher::tell;
 
  private:
+  void changed() noexcept override { loop_.wanted_.set(fd(), wanted()); }
+
   SelectLoop& loop_;
-  int fd_;
-  Ready& ready_;
 };
 
 SelectLoop::SelectLoop() {
@@ -42,8 +44,14 @@ SelectLoop::SelectLoop() {
 
 SelectLoop::~SelectLoop() = default;
 
-std::unique_ptr<timtow::posix::Watcher> SelectLoop::watch(int fd, Interest interest, Ready& ready) {
-  return std::make_unique<Watch>(*this, fd, interest, ready);
+std::unique_ptr<timtow::posix::Watcher> SelectLoop::watch(int fd, Interest wanted,
+                                                          timtow::posix::Ready& whom) {
+  return std::make_unique<timtow::posix::Telling<Watch>>(whom, *this, fd, wanted);
+}
+
+timtow::Transport* SelectLoop::make_transport(timtow::posix::Descriptor& fd,
+                                              timtow::TransportEvents& events) {
+  return new timtow::posix::Stream<Watch>{fd, events, *this};
 }
 
 void SelectLoop::make_room_for(int fd) {
@@ -64,11 +72,8 @@ int SelectLoop::wait(int timeout) noexcept {
 
 void SelectLoop::dispatch(int) noexcept {
   if (found_.read.has(wake_up_fd())) woken();
-  for (std::size_t i = 0; i < watches_.size() && !is_stopped(); ++i) {
-    const int fd = static_cast<int>(i);
-    const Interest now{.read = found_.read.has(fd), .write = found_.write.has(fd)};
-    if (watches_[i] != nullptr && now != Interest{}) watches_[i]->tell(now);
-  }
+  for (std::size_t i = 0; i < watches_.size() && !is_stopped(); ++i)
+    if (watches_[i] != nullptr) watches_[i]->tell(found_.of(static_cast<int>(i)));
 }
 
 }  // namespace port

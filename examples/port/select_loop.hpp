@@ -36,14 +36,20 @@ class SelectLoop : public timtow::posix::WaitingLoop {
   SelectLoop();  // throws std::system_error
   ~SelectLoop() override;
 
+  std::unique_ptr<timtow::posix::Watcher> watch(int fd, timtow::posix::Interest wanted,
+                                                timtow::posix::Ready& whom) override;
+  timtow::Transport* make_transport(timtow::posix::Descriptor& fd,
+                                    timtow::TransportEvents& events) override;
+
  private:
   class Watch;
   struct Sets {
+    void set(int fd, timtow::posix::Interest to) noexcept;
+    timtow::posix::Interest of(int fd) const noexcept;
+
     DescriptorSet read, write;
   };
 
-  std::unique_ptr<timtow::posix::Watcher> watch(int fd, timtow::posix::Interest interest,
-                                                timtow::posix::Ready& ready) override;
   int wait(int timeout) noexcept override;
   void dispatch(int found) noexcept override;
   void make_room_for(int fd);

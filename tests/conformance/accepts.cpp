@@ -10,8 +10,10 @@ namespace {
 
 std::atomic<int> with = 0;
 std::atomic<int> left = 0;
+std::atomic<unsigned long> count = 0;
 
 bool fails() noexcept {
+  ++count;
   if (left <= 0) return false;
   --left;
   errno = with;
@@ -26,6 +28,8 @@ void test::fail_accepts(int error, int times) noexcept {
 }
 
 int test::accepts_to_fail() noexcept { return left; }
+
+unsigned long test::accepts() noexcept { return count; }
 
 extern "C" int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
   using Function = int (*)(int, sockaddr*, socklen_t*, int);

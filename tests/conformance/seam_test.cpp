@@ -1,7 +1,9 @@
 // Transport and Listener as they are, without the core that is careful with them.
 #include <array>
 #include <memory>
+#include <set>
 
+#include "support/accepts.hpp"
 #include "support/client.hpp"
 #include "support/waits.hpp"
 
@@ -251,6 +253,38 @@ TEST_CASE("a listener may be closed inside accepted(), and paused and resumed") 
   run_for(loop, 5ms);
   CHECK(host.count == 2);
   CHECK(host.failures == 0);
+}
+
+TEST_CASE("peers that come alone are not looked for in vain, and many at once come together") {
+  struct Host final : AcceptEvents {
+    TransportEvents* accepted() noexcept override {
+      ++count;
+      turns.insert(test::waits());
+      return nullptr;
+    }
+    void accept_failed(const Error&) noexcept override {}
+    unsigned long count = 0;
+    std::set<unsigned long> turns;
+  } host;
+  constexpr unsigned long peers = 100;
+  test::Loop loop;
+  Error error;
+  Listener* const listener =
+      loop->listen({.host = "127.0.0.1", .port = 0, .path = {}}, host, error);
+  REQUIRE(listener != nullptr);
+  const unsigned long before = test::accepts();
+  for (unsigned long i = 1; i <= peers; ++i) {
+    const Client client{listener->endpoint()};
+    run_until(loop, [&] { return host.count == i; });
+  }
+  CHECK(test::accepts() - before < peers * 12 / 10);
+
+  std::vector<Client> all;
+  for (unsigned long i = 0; i < peers; ++i) all.emplace_back(listener->endpoint());
+  host.turns.clear();
+  run_until(loop, [&] { return host.count == 2 * peers; });
+  CHECK(host.turns.size() < peers / 2);
+  listener->close();
 }
 
 TEST_CASE("a connect that starts in the place of a connection that has ended is not told its end") {

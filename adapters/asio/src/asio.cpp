@@ -13,10 +13,11 @@
 #include <asio/steady_timer.hpp>
 #include <atomic>
 #include <cstddef>
-#include <memory_resource>
 #include <new>
 #include <system_error>
 #include <utility>
+
+#include "timtow/posix/stream.hpp"
 
 namespace timtow::asio {
 namespace {
@@ -26,21 +27,33 @@ using StreamDescriptor = ::asio::posix::stream_descriptor::rebind_executor<Execu
 using SteadyTimer = ::asio::steady_timer::rebind_executor<Executor>::other;
 
 // Where one operation of Asio's lives at a time: to start the next takes no memory and cannot fail.
-class Place final : public std::pmr::memory_resource {
+class Place {
  public:
   template <typename Function>
   auto bind(Function function) noexcept {
-    return ::asio::bind_allocator(std::pmr::polymorphic_allocator<>{this}, std::move(function));
+    return ::asio::bind_allocator(Allocator<char>{*this}, std::move(function));
   }
 
  private:
-  void* do_allocate(std::size_t size, std::size_t) override {
-    return size <= bytes_.size() ? bytes_.data() : throw std::bad_alloc{};
-  }
-  void do_deallocate(void*, std::size_t, std::size_t) override {}
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+  template <typename T>
+  struct Allocator {
+    using value_type = T;
 
-  alignas(std::max_align_t) std::array<std::byte, 128> bytes_;
+    explicit Allocator(Place& its) noexcept : place(&its) {}
+    template <typename Other>
+    explicit(false) Allocator(const Allocator<Other>& other) noexcept : place(other.place) {}
+    bool operator==(const Allocator&) const = default;
+
+    T* allocate(std::size_t count) {
+      if (count * sizeof(T) > sizeof bytes_) throw std::bad_alloc{};
+      return reinterpret_cast<T*>(place->bytes_.data());
+    }
+    void deallocate(T*, std::size_t) noexcept {}
+
+    Place* place;
+  };
+
+  alignas(void*) std::array<std::byte, 96> bytes_;
 };
 
 }  // namespace
@@ -81,66 +94,61 @@ struct Loop::State : std::enable_shared_from_this<State> {
 };
 
 // Shared by a watch and the waits that it has started, which may end after it.
-struct Loop::Waits : std::enable_shared_from_this<Waits> {
-  struct Wait {
-    bool posix::Interest::*what;
-    StreamDescriptor::wait_type type;
-    Place place{};
-    bool is_under_way = false;
-  };
+struct Loop::Waits {
+  Watch* watch;  // null when it is gone
+  StreamDescriptor descriptor;
+  Place read{};
+  Place write{};
+};
 
-  Waits(::asio::io_context& io, int fd, posix::Ready& its_ready)
-      : descriptor(io, fd), ready(its_ready) {}
-
-  void start(Wait& wait) noexcept {
-    if (wait.is_under_way || !(interest.*wait.what)) return;
-    wait.is_under_way = true;
-    const auto handler = [self = shared_from_this(), &wait](const auto&) { self->ended(wait); };
-    descriptor.async_wait(wait.type, wait.place.bind(handler));
+class Loop::Watch : public posix::Watcher {
+ public:
+  Watch(::asio::io_context& io, int fd, posix::Interest wanted)
+      : Watcher(fd, wanted), waits_(std::make_shared<Waits>(this, StreamDescriptor{io, fd})) {
+    Watch::changed();
   }
 
-  void ended(Wait& wait) noexcept {
-    posix::Interest now;
-    now.*wait.what = interest.*wait.what;
-    if (now.read || (now.write && is_writable())) ready.ready(now);
-    wait.is_under_way = false;
-    start(wait);
+  ~Watch() override {
+    waits_->watch = nullptr;
+    waits_->descriptor.release();
+  }
+
+ private:
+  void changed() noexcept override {
+    start<posix::Interest::write>();
+    start<posix::Interest::read>();
+  }
+
+  template <posix::Interest what>
+  void start() noexcept {
+    if (has(under_way_, what) || !has(wanted(), what)) return;
+    under_way_ = under_way_ | what;
+    constexpr bool reads = what == posix::Interest::read;
+    Place& place = reads ? waits_->read : waits_->write;
+    waits_->descriptor.async_wait(
+        reads ? StreamDescriptor::wait_read : StreamDescriptor::wait_write,
+        place.bind([waits = waits_](const auto&) {
+          if (waits->watch != nullptr && (reads || waits->watch->is_writable()))
+            waits->watch->tell(what);
+          if (waits->watch != nullptr) waits->watch->start_again<what>();
+        }));
+  }
+
+  template <posix::Interest what>
+  void start_again() noexcept {
+    under_way_ = under_way_ - what;
+    start<what>();
   }
 
   // Asio may tell a new descriptor what it has found of one that is gone. Reading finds that out by
   // itself; connecting would seem done.
-  bool is_writable() noexcept {
-    pollfd polled{.fd = descriptor.native_handle(), .events = POLLOUT, .revents = 0};
+  bool is_writable() const noexcept {
+    pollfd polled{.fd = fd(), .events = POLLOUT, .revents = 0};
     return ::poll(&polled, 1, 0) > 0;
   }
 
-  StreamDescriptor descriptor;
-  posix::Ready& ready;
-  posix::Interest interest;  // none when the watch is gone
-  Wait read{&posix::Interest::read, StreamDescriptor::wait_read};
-  Wait write{&posix::Interest::write, StreamDescriptor::wait_write};
-};
-
-class Loop::Watch final : public posix::Watcher {
- public:
-  Watch(::asio::io_context& io, int fd, posix::Interest interest, posix::Ready& ready)
-      : waits_(std::make_shared<Waits>(io, fd, ready)) {
-    Watch::want(interest);
-  }
-
-  ~Watch() override {
-    waits_->interest = {};
-    waits_->descriptor.release();
-  }
-
-  void want(posix::Interest interest) noexcept override {
-    waits_->interest = interest;
-    waits_->start(waits_->write);
-    waits_->start(waits_->read);
-  }
-
- private:
   std::shared_ptr<Waits> waits_;
+  posix::Interest under_way_ = posix::Interest::none;
 };
 
 Loop::Loop()
@@ -154,8 +162,12 @@ Loop::~Loop() {
   state_->timer.cancel();
 }
 
-std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, posix::Ready& ready) {
-  return std::make_unique<Watch>(state_->io, fd, interest, ready);
+std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest wanted, posix::Ready& whom) {
+  return std::make_unique<posix::Telling<Watch>>(whom, state_->io, fd, wanted);
+}
+
+Transport* Loop::make_transport(posix::Descriptor& fd, TransportEvents& events) {
+  return new posix::Stream<Watch>{fd, events, state_->io};
 }
 
 void Loop::arm(TimePoint at) noexcept {

@@ -5,13 +5,15 @@
 #include <chrono>
 #include <system_error>
 
+#include "timtow/posix/stream.hpp"
 #include "timtow/posix/wake_up.hpp"
 
 namespace timtow::libev {
 namespace {
 
 int events_for(posix::Interest interest) noexcept {
-  return (interest.read ? ev::READ : 0) | (interest.write ? ev::WRITE : 0);
+  return (has(interest, posix::Interest::read) ? ev::READ : 0) |
+         (has(interest, posix::Interest::write) ? ev::WRITE : 0);
 }
 
 struct Destroy {
@@ -37,23 +39,21 @@ struct Loop::State {
   ev::timer alarm{native};
 };
 
-class Loop::Watch final : public posix::Watcher {
+class Loop::Watch : public posix::Watcher {
  public:
-  Watch(struct ev_loop* native, int fd, posix::Interest interest, posix::Ready& ready)
-      : ready_(ready), io_(native) {
-    io_.set<Watch, &Watch::tell>(this);
-    io_.start(fd, events_for(interest));
+  Watch(struct ev_loop* native, int fd, posix::Interest wanted) : Watcher(fd, wanted), io_(native) {
+    io_.set<Watch, &Watch::found>(this);
+    io_.start(fd, events_for(wanted));
   }
-
-  // With no interest it is still started, and keeps the loop running.
-  void want(posix::Interest interest) noexcept override { io_.set(events_for(interest)); }
 
  private:
-  void tell(ev::io&, int found) noexcept {
-    ready_.ready({.read = (found & ev::READ) != 0, .write = (found & ev::WRITE) != 0});
+  // With no interest it is still started, and keeps the loop running.
+  void changed() noexcept override { io_.set(events_for(wanted())); }
+
+  void found(ev::io&, int events) noexcept {
+    tell(posix::interest_in((events & ev::READ) != 0, (events & ev::WRITE) != 0));
   }
 
-  posix::Ready& ready_;
   ev::io io_;
 };
 
@@ -76,8 +76,12 @@ Loop::~Loop() {
   ev_ref(state_->native);  // which the wake-up that is stopped now gives back
 }
 
-std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, posix::Ready& ready) {
-  return std::make_unique<Watch>(state_->native, fd, interest, ready);
+std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest wanted, posix::Ready& whom) {
+  return std::make_unique<posix::Telling<Watch>>(whom, state_->native, fd, wanted);
+}
+
+Transport* Loop::make_transport(posix::Descriptor& fd, TransportEvents& events) {
+  return new posix::Stream<Watch>{fd, events, state_->native};
 }
 
 void Loop::arm(TimePoint at) noexcept {

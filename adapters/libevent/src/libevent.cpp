@@ -4,11 +4,11 @@
 #include <event2/event_struct.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <system_error>
 #include <utility>
 
+#include "timtow/posix/stream.hpp"
 #include "timtow/posix/wake_up.hpp"
 
 namespace timtow::libevent {
@@ -75,38 +75,37 @@ struct Loop::State {
   TimePoint alarm = never;
 };
 
-class Loop::Watch final : public posix::Watcher {
+class Loop::Watch : public posix::Watcher {
  public:
-  Watch(event_base& base, int fd, posix::Interest interest, posix::Ready& ready)
-      : fd_(fd), events_{Event{base, -1, 0, tell, &ready}, Event{base, -1, 0, tell, &ready}} {
-    if (!add(interest)) throw std::system_error(posix::last_error(), "event_add");
+  Watch(event_base& base, int fd, posix::Interest wanted)
+      : Watcher(fd, wanted), event_{base, watched(), events(), found, this} {
+    if (event_add(&event_, nullptr) != 0) throw std::system_error(posix::last_error(), "event_add");
   }
-
-  void want(posix::Interest interest) noexcept override { add(interest); }
 
  private:
-  // The next event comes before the last one goes, so that the system is called once for both.
-  bool add(posix::Interest interest) noexcept {
-    event* const last = std::exchange(now_, now_ == &events_[0] ? &events_[1] : &events_[0]);
-    // Without interest it waits to read nothing: that tells nothing, and keeps the base running.
-    const int fd = interest == posix::Interest{} ? -1 : fd_;
-    const int events =
-        EV_PERSIST | (interest.write ? EV_WRITE : EV_READ) | (interest.read ? EV_READ : 0);
-    event_assign(now_, event_get_base(last), fd, static_cast<short>(events), tell,
-                 event_get_callback_arg(last));
-    const bool added = event_add(now_, nullptr) == 0;
-    event_del(last);
-    return added;
+  // Without interest it waits to read nothing: that tells nothing, and keeps the base running.
+  int watched() const noexcept { return wanted() == posix::Interest::none ? -1 : fd(); }
+  short events() const noexcept {
+    return static_cast<short>(EV_PERSIST | (has(wanted(), posix::Interest::read) ? EV_READ : 0) |
+                              (has(wanted(), posix::Interest::write) ? EV_WRITE : 0));
   }
 
-  static void tell(evutil_socket_t, short found, void* whom) noexcept {
-    static_cast<posix::Ready*>(whom)->ready(
-        {.read = (found & EV_READ) != 0, .write = (found & EV_WRITE) != 0});
+  void changed() noexcept override {
+    event_base& base = *event_get_base(&event_);
+    // Another event bridges the change, so that the system is called once for it.
+    Event bridge{base, watched(), events(), found, this};
+    event_add(&bridge, nullptr);
+    event_del(&event_);
+    event_assign(&event_, &base, watched(), events(), found, this);
+    event_add(&event_, nullptr);
   }
 
-  int fd_;
-  std::array<Event, 2> events_;
-  event* now_ = events_.data();
+  static void found(evutil_socket_t, short events, void* watch) noexcept {
+    static_cast<Watch*>(watch)->tell(
+        posix::interest_in((events & EV_READ) != 0, (events & EV_WRITE) != 0));
+  }
+
+  Event event_;
 };
 
 Loop::Loop() : state_(std::make_unique<State>(*this, new_base())) {}
@@ -115,8 +114,12 @@ Loop::Loop(event_base& base) : state_(std::make_unique<State>(*this, lent(base))
 
 Loop::~Loop() = default;
 
-std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, posix::Ready& ready) {
-  return std::make_unique<Watch>(*state_->base, fd, interest, ready);
+std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest wanted, posix::Ready& whom) {
+  return std::make_unique<posix::Telling<Watch>>(whom, *state_->base, fd, wanted);
+}
+
+Transport* Loop::make_transport(posix::Descriptor& fd, TransportEvents& events) {
+  return new posix::Stream<Watch>{fd, events, *state_->base};
 }
 
 void Loop::arm(TimePoint at) noexcept {

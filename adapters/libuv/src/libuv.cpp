@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <system_error>
 
 namespace timtow::libuv {
@@ -59,21 +60,28 @@ class Stream final : public Transport {
 
   // As uv_try_write(), but that raises SIGPIPE.
   std::size_t write(const Gather& bytes, std::error_code& error) noexcept override {
-    return posix::write_some(fd_, bytes, error);
+    const std::size_t taken = posix::write_some(fd_, bytes, error);
+    if (taken < bytes.size_bytes() && !error) {
+      // What write_later() needs is got here, where a failure can be told.
+      write_.reset(new (std::nothrow) uv_write_t);
+      if (!write_) error = make_error_code(errc::no_memory);
+    }
+    return taken;
   }
 
   void write_later(const Gather& rest) noexcept override {
     under_way_ = std::min(rest.front().size(), most_under_way);
     auto* const bytes = reinterpret_cast<const char*>(rest.front().data());
     const uv_buf_t buffer{const_cast<char*>(bytes), under_way_};
-    uv_write(&write_, stream(), &buffer, 1, on_written);
+    uv_write(write_.get(), stream(), &buffer, 1, on_written);
   }
 
   void want_read(bool wanted) noexcept override {
     wanted && !ended_ ? uv_read_start(stream(), on_room, on_read) : uv_read_stop(stream());
   }
 
-  void shutdown_write() noexcept override { uv_shutdown(&shutdown_, stream(), nullptr); }
+  // uv_shutdown() waits for writes first, of which there are none.
+  void shutdown_write() noexcept override { shutdown(fd_, SHUT_WR); }
 
   void close(How how) noexcept override {
     if (how == How::abortive) posix::reset_on_close(fd_);
@@ -104,36 +112,41 @@ class Stream final : public Transport {
   static void on_written(uv_write_t* write, int status) {
     Stream& us = *static_cast<Stream*>(write->handle->data);
     if (uv_is_closing(us.handle())) return;
+    us.write_.reset();
     status == 0 ? us.events_.written(us.under_way_) : us.events_.failed(error_of(status));
   }
 
   TransportEvents& events_;
   int fd_ = -1;  // the stream's
   bool ended_ = false;
-  std::size_t under_way_ = 0;  // bytes that uv_write() has
+  std::size_t under_way_ = 0;          // bytes that uv_write() has
+  std::unique_ptr<uv_write_t> write_;  // while a peer does not take what it is sent
   uv_tcp_t tcp_;
-  uv_write_t write_;
-  uv_shutdown_t shutdown_;
 };
 
 // For listeners, and for connections that are not made yet. uv_listen() would not do: without
 // descriptors it accepts those who wait, drops them, and says nothing.
-class Watch final : public posix::Watcher {
+class Watch : public posix::Watcher {
  public:
-  Watch(uv_loop_t* loop, int fd, posix::Ready& ready)
-      : poll_(make_handle<uv_poll_t>(&ready, uv_poll_init, loop, fd)) {}
-
-  void want(posix::Interest interest) noexcept override {
-    const int events = (interest.read ? UV_READABLE : 0) | (interest.write ? UV_WRITABLE : 0);
-    uv_poll_start(poll_.get(), events, [](uv_poll_t* poll, int status, int found) {
-      const bool failed = status < 0;
-      static_cast<posix::Ready*>(poll->data)
-          ->ready({.read = failed || (found & UV_READABLE) != 0,
-                   .write = failed || (found & UV_WRITABLE) != 0});
-    });
+  Watch(uv_loop_t* loop, int fd, posix::Interest wanted)
+      : Watcher(fd, wanted), poll_(make_handle<uv_poll_t>(this, uv_poll_init, loop, fd)) {
+    Watch::changed();
   }
 
  private:
+  void changed() noexcept override {
+    const int events = (has(wanted(), posix::Interest::read) ? UV_READABLE : 0) |
+                       (has(wanted(), posix::Interest::write) ? UV_WRITABLE : 0);
+    uv_poll_start(poll_.get(), events, found);
+  }
+
+  static void found(uv_poll_t* poll, int status, int events) {
+    const bool failed = status < 0;
+    static_cast<Watch*>(poll->data)
+        ->tell(posix::interest_in(failed || (events & UV_READABLE) != 0,
+                                  failed || (events & UV_WRITABLE) != 0));
+  }
+
   Handle<uv_poll_t> poll_;
 };
 
@@ -173,10 +186,8 @@ Loop::Loop(uv_loop_s& loop) : state_(std::make_unique<State>(*this, &loop)) {}
 
 Loop::~Loop() = default;
 
-std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, posix::Ready& ready) {
-  auto watch = std::make_unique<Watch>(state_->loop, fd, ready);
-  watch->want(interest);
-  return watch;
+std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest wanted, posix::Ready& whom) {
+  return std::make_unique<posix::Telling<Watch>>(whom, state_->loop, fd, wanted);
 }
 
 Transport* Loop::make_transport(posix::Descriptor& fd, TransportEvents& events) {

@@ -2,19 +2,14 @@
 
 #include <poll.h>
 
+#include <cstdint>
 #include <new>
 #include <utility>
 #include <vector>
 
+#include "timtow/posix/stream.hpp"
+
 namespace timtow::poll {
-namespace {
-
-short events_for(posix::Interest interest) noexcept {
-  return static_cast<short>((interest.read ? POLLIN : 0) | (interest.write ? POLLOUT : 0));
-}
-
-}  // namespace
-
 struct Loop::State {
   // Two arrays of one shape: what poll() is given, and whom it concerns. The first is the wake-up.
   std::vector<pollfd> polled;
@@ -24,10 +19,12 @@ struct Loop::State {
   void close_gaps() noexcept;
 };
 
-class Loop::Watch final : public posix::Watcher {
+class Loop::Watch : public posix::Watcher {
  public:
-  Watch(State& state, int fd, posix::Interest interest, posix::Ready& ready)
-      : state_(state), ready_(ready), fd_(fd), index_(state.watches.size()) {
+  Watch(State& state, int fd, posix::Interest wanted)
+      : Watcher(fd, wanted),
+        state_(state),
+        index_(static_cast<std::uint32_t>(state.watches.size())) {
     state.watches.push_back(this);
     try {
       state.polled.push_back({.fd = -1, .events = 0, .revents = 0});
@@ -35,7 +32,7 @@ class Loop::Watch final : public posix::Watcher {
       state.watches.pop_back();
       throw;
     }
-    want(interest);
+    Watch::changed();
   }
 
   ~Watch() override {
@@ -44,29 +41,28 @@ class Loop::Watch final : public posix::Watcher {
     state_.has_gaps = true;
   }
 
-  void want(posix::Interest interest) noexcept override {
-    pollfd& polled = state_.polled[index_];
-    polled.events = events_for(interest);
-    polled.fd = polled.events == 0 ? -1 : fd_;  // poll() skips -1: not even errors are told
-  }
-
   void move_to(std::size_t index) noexcept {
     state_.polled[index] = state_.polled[index_];
     state_.watches[index] = this;
-    index_ = index;
+    index_ = static_cast<std::uint32_t>(index);
   }
 
-  void tell(short found) noexcept {
-    const bool failed = (found & (POLLERR | POLLHUP | POLLNVAL)) != 0;
-    ready_.ready(
-        {.read = failed || (found & POLLIN) != 0, .write = failed || (found & POLLOUT) != 0});
+  void found(short events) noexcept {
+    const bool failed = (events & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+    tell(posix::interest_in(failed || (events & POLLIN) != 0, failed || (events & POLLOUT) != 0));
   }
 
  private:
+  void changed() noexcept override {
+    const bool reads = has(wanted(), posix::Interest::read);
+    const bool writes = has(wanted(), posix::Interest::write);
+    pollfd& polled = state_.polled[index_];
+    polled.events = static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0));
+    polled.fd = polled.events == 0 ? -1 : fd();  // poll() skips -1: not even errors are told
+  }
+
   State& state_;
-  posix::Ready& ready_;
-  int fd_;
-  std::size_t index_;
+  std::uint32_t index_;
 };
 
 void Loop::State::close_gaps() noexcept {
@@ -85,8 +81,12 @@ Loop::Loop() : state_(std::make_unique<State>()) {
 
 Loop::~Loop() = default;
 
-std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest interest, posix::Ready& ready) {
-  return std::make_unique<Watch>(*state_, fd, interest, ready);
+std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest wanted, posix::Ready& whom) {
+  return std::make_unique<posix::Telling<Watch>>(whom, *state_, fd, wanted);
+}
+
+Transport* Loop::make_transport(posix::Descriptor& fd, TransportEvents& events) {
+  return new posix::Stream<Watch>{fd, events, *state_};
 }
 
 int Loop::wait(int timeout) noexcept {
@@ -104,7 +104,7 @@ void Loop::dispatch(int found) noexcept {
     if (i >= state.polled.size()) break;  // those that were found are gone
     --found;
     const short events = std::exchange(state.polled[i].revents, short{0});
-    if (state.watches[i] != nullptr) state.watches[i]->tell(events);
+    if (state.watches[i] != nullptr) state.watches[i]->found(events);
   }
   if (state.has_gaps) state.close_gaps();
 }

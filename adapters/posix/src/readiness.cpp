@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -14,78 +15,10 @@ namespace {
 
 // How many connections one wake-up accepts before the others get their turn.
 constexpr int accepts_per_wakeup = 64;
+// How many wake-ups in a row accept one and look for no other.
+constexpr int most_alone = 15;
 // How long accepting rests when there is no descriptor or memory left.
 constexpr std::chrono::milliseconds accept_pause{100};
-
-class Stream final : public Transport, private Ready {
- public:
-  // Takes the descriptor over unless it throws.
-  Stream(ReadinessLoop& loop, Descriptor& fd, TransportEvents& events)
-      : events_(events), watcher_(loop.watch(fd.get(), interest_, *this)) {
-    fd_ = std::move(fd);
-  }
-
-  std::size_t write(const Gather& bytes, std::error_code& error) noexcept override {
-    return write_some(fd_.get(), bytes, error);
-  }
-
-  void write_later(const Gather&) noexcept override { want({interest_.read, true}); }
-
-  void want_read(bool wanted) noexcept override { want({wanted && !ended_, interest_.write}); }
-
-  void shutdown_write() noexcept override { shutdown(fd_.get(), SHUT_WR); }
-
-  void close(How how) noexcept override {
-    if (how == How::abortive) reset_on_close(fd_.get());
-    delete this;
-  }
-
- private:
-  ~Stream() {
-    if (destroyed_ != nullptr) *destroyed_ = true;
-  }
-
-  void want(Interest interest) noexcept {
-    if (interest == interest_) return;
-    interest_ = interest;
-    watcher_->want(interest);
-  }
-
-  void ready(Interest now) noexcept override {
-    if (now.write && interest_.write && !write_again()) return;
-    if (now.read && interest_.read) read();
-  }
-
-  // False when that has destroyed this. Apart, because what is written is mostly taken at once.
-  [[gnu::noinline]] bool write_again() noexcept {
-    bool destroyed = false;
-    destroyed_ = &destroyed;
-    want({interest_.read, false});
-    events_.written(0);
-    if (!destroyed) destroyed_ = nullptr;
-    return !destroyed;
-  }
-
-  // One read a wake-up, then the next connection. What it leads to may destroy this.
-  void read() noexcept {
-    const MutableBytes space = events_.read_space();
-    const ssize_t count = recv(fd_.get(), space.data(), space.size(), 0);
-    if (count > 0) return events_.received(space.first(static_cast<std::size_t>(count)));
-    const std::error_code error = count < 0 ? last_error() : std::error_code{};
-    if (would_block(error)) return;
-    ended_ = true;
-    want({false, interest_.write});
-    if (error) return events_.failed(error);
-    events_.ended();
-  }
-
-  Descriptor fd_;  // closed after the watch has ended
-  TransportEvents& events_;
-  Interest interest_{.read = true, .write = false};
-  bool ended_ = false;
-  bool* destroyed_ = nullptr;
-  std::unique_ptr<Watcher> watcher_;
-};
 
 // Hands a new connection to whom it concerns.
 void open(ReadinessLoop& loop, Descriptor fd, TransportEvents* events) noexcept {
@@ -107,14 +40,14 @@ class Acceptor final : public Listener, private Ready {
         fd_(std::move(fd)),
         path_(std::move(path)),
         events_(events),
-        watcher_(loop.watch(fd_.get(), {.read = true, .write = false}, *this)),
+        watcher_(loop.watch(fd_.get(), Interest::read, *this)),
         rest_(loop, [this] { rested(); }) {}
 
   Endpoint endpoint() const override { return local_endpoint(fd_.get()); }
 
   void want_accept(bool wanted) noexcept override {
     wanted_ = wanted;
-    if (!rest_.is_running()) watcher_->want({.read = wanted, .write = false});
+    if (!rest_.is_running()) watcher_->want(wanted ? Interest::read : Interest::none);
   }
 
   void close() noexcept override { delete this; }
@@ -125,20 +58,25 @@ class Acceptor final : public Listener, private Ready {
     if (!path_.empty()) ::unlink(path_.c_str());
   }
 
-  void rested() noexcept { watcher_->want({.read = wanted_, .write = false}); }
+  void rested() noexcept { watcher_->want(wanted_ ? Interest::read : Interest::none); }
 
   void ready(Interest) noexcept override {
     const Loop::Batch batch{loop_};
     bool destroyed = false;
     destroyed_ = &destroyed;
-    for (int i = 0; i < accepts_per_wakeup && !destroyed && wanted_; ++i) {
-      std::error_code error;
-      if (!accept_one(error)) {
-        if (error) failed(error);
-        break;
-      }
-    }
-    if (!destroyed) destroyed_ = nullptr;
+    const int most = alone_ > 0 ? 1 : accepts_per_wakeup;
+    int count = 0;
+    std::error_code error;
+    while (count < most && !destroyed && wanted_ && accept_one(error)) ++count;
+    if (error) failed(error);
+    if (destroyed) return;
+    destroyed_ = nullptr;
+    // To look for another costs a call; who is overlooked is told at the next wake-up. So the more
+    // often nobody was found, the longer it is not tried.
+    if (alone_ > 0)
+      --alone_;
+    else
+      alone_ = last_alone_ = count > 1 ? 0 : std::min(2 * last_alone_ + 1, most_alone);
   }
 
   // False when there was none, or none could be had.
@@ -159,7 +97,7 @@ class Acceptor final : public Listener, private Ready {
     Error report{error, {}};
     try {
       rest_.start(accept_pause);
-      watcher_->want({});
+      watcher_->want(Interest::none);
       report = make_error(
           error, "accepting failed and rests for %lld ms: %s; raise the limit on open files?",
           static_cast<long long>(accept_pause.count()), error.message().c_str());
@@ -175,6 +113,8 @@ class Acceptor final : public Listener, private Ready {
   std::string path_;
   AcceptEvents& events_;
   bool wanted_ = true;
+  int alone_ = 0;       // so many wake-ups from now on accept one and look for no other ...
+  int last_alone_ = 0;  // ... of so many
   bool* destroyed_ = nullptr;
   std::unique_ptr<Watcher> watcher_;
   Timer rest_;
@@ -186,7 +126,7 @@ class Connecting final : public Pending, private Ready {
       : loop_(loop),
         fd_(std::move(fd)),
         events_(events),
-        watcher_(loop.watch(fd_.get(), {.read = false, .write = true}, *this)) {}
+        watcher_(loop.watch(fd_.get(), Interest::write, *this)) {}
 
  private:
   void ready(Interest) noexcept override {
@@ -220,6 +160,7 @@ Listener* ReadinessLoop::listen(const Endpoint& endpoint, AcceptEvents& events, 
 
 Listener* ReadinessLoop::adopt_listener(Socket socket, AcceptEvents& events, Error& error) {
   if (!is_listening(socket, error) || !make_ready(socket, error)) return nullptr;
+  send_at_once(socket);
   return new Acceptor{*this, Descriptor{socket}, events, {}};
 }
 
@@ -249,10 +190,6 @@ std::unique_ptr<Pending> ReadinessLoop::connect(const Endpoint& address, Connect
 
 std::unique_ptr<Pending> ReadinessLoop::resolve(const Endpoint& name, ResolveEvents& events) {
   return posix::resolve(*this, name, events);
-}
-
-Transport* ReadinessLoop::make_transport(Descriptor& fd, TransportEvents& events) {
-  return new Stream{*this, fd, events};
 }
 
 }  // namespace timtow::posix

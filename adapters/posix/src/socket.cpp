@@ -94,8 +94,10 @@ Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
     Descriptor fd = stream_socket(each->ai_family);
     const int on = 1;
     if (fd && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind_and_listen(fd.get(), each->ai_addr, each->ai_addrlen))
+        bind_and_listen(fd.get(), each->ai_addr, each->ai_addrlen)) {
+      send_at_once(fd.get());
       return fd;
+    }
     code = last_error();
   }
   error = cannot_listen(endpoint, code);
@@ -203,11 +205,7 @@ Endpoint local_endpoint(int fd) {
 
 Descriptor accept_from(int listener, std::error_code& error) noexcept {
   Descriptor fd{accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
-  if (!fd) {
-    error = last_error();
-    return fd;
-  }
-  send_at_once(fd.get());
+  if (!fd) error = last_error();
   return fd;
 }
 

@@ -1,4 +1,4 @@
-// accept() that fails as a test wants it to.
+// accept() that is counted, and fails as a test wants it to.
 #pragma once
 
 namespace test {
@@ -7,5 +7,7 @@ namespace test {
 void fail_accepts(int error, int times) noexcept;
 // How many of them are still to come.
 int accepts_to_fail() noexcept;
+// How often they were called.
+unsigned long accepts() noexcept;
 
 }  // namespace test

@@ -27,8 +27,9 @@ class Loop : public posix::ReadinessLoop {
 
   explicit Loop(struct ev_loop* lent);
 
-  std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest interest,
-                                        posix::Ready& ready) override;
+  std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest wanted,
+                                        posix::Ready& whom) override;
+  Transport* make_transport(posix::Descriptor& fd, TransportEvents& events) override;
   void arm(TimePoint at) noexcept override;
   void wake() noexcept override;
   void woken() noexcept;

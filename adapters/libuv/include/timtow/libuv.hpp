@@ -25,8 +25,8 @@ class Loop : public posix::ReadinessLoop {
  private:
   struct State;
 
-  std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest interest,
-                                        posix::Ready& ready) override;
+  std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest wanted,
+                                        posix::Ready& whom) override;
   Transport* make_transport(posix::Descriptor& fd, TransportEvents& events) override;
   void arm(TimePoint at) noexcept override;
   void wake() noexcept override;

@@ -16,8 +16,9 @@ class Loop final : public posix::WaitingLoop {
   class Watch;
   struct State;
 
-  std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest interest,
-                                        posix::Ready& ready) override;
+  std::unique_ptr<posix::Watcher> watch(int fd, posix::Interest wanted,
+                                        posix::Ready& whom) override;
+  Transport* make_transport(posix::Descriptor& fd, TransportEvents& events) override;
   int wait(int timeout) noexcept override;
   void dispatch(int found) noexcept override;
 

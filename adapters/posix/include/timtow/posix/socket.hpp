@@ -65,6 +65,7 @@ Endpoint local_endpoint(int fd);
 // The next connection of a listening socket.
 Descriptor accept_from(int listener, std::error_code& error) noexcept;
 // Lets small writes leave without waiting for more (TCP_NODELAY): one of ours holds all there is.
+// What a listening socket accepts has it from there.
 void send_at_once(int fd) noexcept;
 // Whether somebody else's socket listens.
 bool is_listening(int fd, Error& error) noexcept;

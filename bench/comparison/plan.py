@@ -1,0 +1,201 @@
+"""What is measured: cells (one load), on which servers, how often and for how long."""
+
+import dataclasses
+
+KIB, MIB = 1024, 1024 * 1024
+SIZES = (16, KIB, 16 * KIB, MIB)
+LARGEST = 16 * MIB  # what every server takes
+IN_FLIGHT = 256 * MIB  # of payload at once, for it lies in the kernel's memory, twice
+ACTIVE = 10  # connections that send while the others are idle
+RATE = 5000  # messages/s of the open loop: what every server but a script can do
+DRAIN = 64 * KIB  # bytes/s that a slow reader takes
+
+# What starting a server and a client costs, and opening or closing a connection, about. Only the
+# remaining time is made of it, and corrected by what it took so far.
+START, CONNECTION = 0.15, 0.0002
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One load. What tells it from another is what bench-load is told."""
+
+    mode: str = "closed"
+    connections: int = 50
+    pipeline: int = 1
+    size: int = 16
+    payload: str = "binary"
+    rate: float | None = None
+
+    def arguments(self):
+        """Those of bench-load, but for how long."""
+        arguments = [self.mode, "--size", self.size, "--payload", self.payload]
+        if self.mode == "churn":
+            arguments += ["--concurrency", self.connections]
+        else:
+            arguments += ["--connections", self.connections]
+        if self.mode == "closed":
+            arguments += ["--pipeline", self.pipeline]
+        if self.mode == "open":
+            arguments += ["--rate", self.rate]
+        if self.mode in ("idle", "slow"):
+            arguments += ["--active", ACTIVE]
+        if self.mode == "slow":
+            arguments += ["--drain", DRAIN]
+        return [str(argument) for argument in arguments]
+
+    def sockets(self):
+        """How many the client has open at once."""
+        return self.connections + (ACTIVE if self.mode in ("idle", "slow") else 1)
+
+    def title(self):
+        """What a reader is told, in a line."""
+        what = f"{bytes_text(self.size)}{'' if self.payload == 'binary' else ' ' + self.payload}"
+        return {
+            "closed": f"{what}, {connections_text(self.connections)}, {self.pipeline} in flight",
+            "open": f"{what}, {connections_text(self.connections)}, {self.rate}/s",
+            "idle": f"{self.connections:,} idle, {ACTIVE} active, {what}",
+            "churn": f"connect, echo {what}, close; {self.connections} at once",
+            "fanout": f"{what} to {self.connections:,} connections",
+            "slow": f"{self.connections} slow readers, {ACTIVE} active, {what}",
+        }[self.mode]
+
+    def label(self):
+        """The same, for the head of a column."""
+        what = f"{bytes_text(self.size)}{'' if self.payload == 'binary' else ' ' + self.payload}"
+        return {
+            "closed": f"{what} {self.connections}x{self.pipeline}",
+            "open": f"{what} at {self.rate}/s",
+            "idle": f"{self.connections:,} idle",
+            "churn": "churn",
+            "fanout": f"fan-out {self.connections:,}",
+            "slow": f"{self.connections} slow",
+        }[self.mode]
+
+    def key(self):
+        return dataclasses.asdict(self)
+
+
+def bytes_text(size):
+    for unit, factor in (("MiB", MIB), ("KiB", KIB)):
+        if size >= factor and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} B"
+
+
+def connections_text(count):
+    return f"{count:,} connection{'' if count == 1 else 's'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    name: str
+    cells: tuple
+    rounds: int
+    seconds: float  # a run
+    warmup: float  # before them, dropped
+    scripted: tuple  # the cells that servers in Perl are measured on: they take long for others
+    counted: tuple  # the cells that system calls are counted on
+    count: int  # messages: of the short one of the two runs that are counted
+    once: tuple = ()  # the cells that are measured in the first rounds only: they take long
+    once_rounds: int = 1
+    scenarios: dict = dataclasses.field(default_factory=dict)
+
+    def cells_of(self, server):
+        """The cells of one server, an entry of servers.toml."""
+        cells = self.scripted if server["family"] == "perl" else self.cells
+        modes = server.get("modes", ["closed", "open", "idle", "churn", "slow"])
+        return [cell for cell in cells if cell.mode in modes]
+
+    def rounds_of(self, cell):
+        return min(self.rounds, self.once_rounds) if cell in self.once else self.rounds
+
+    def seconds_of(self, cell):
+        """About how long one run takes."""
+        return START + self.warmup + self.seconds + CONNECTION * cell.sockets()
+
+
+def matrix(sizes, connections, pipelines):
+    """The closed loops of these, but for those that would have too much in flight."""
+    return [
+        Cell("closed", c, p, size)
+        for size in sizes for c in connections for p in pipelines
+        if size * c * p <= IN_FLIGHT
+    ]
+
+
+def quick(sizes=None):
+    """A few seconds: whether everything works, and no number to cite."""
+    closed = [Cell(size=size) for size in sizes or (16,)]
+    idle = Cell("idle", 200)
+    return Plan(
+        "quick", (*closed, idle), rounds=2, seconds=0.1, warmup=0.05, scripted=tuple(closed[:1]),
+        counted=tuple(closed[:1]), count=500, once=(idle,),
+        scenarios=scenarios(closed, idle=[idle]),
+    )
+
+
+def default(sizes=None):
+    """About three minutes, on two cores."""
+    closed = matrix(sizes or (16, 16 * KIB), [50], [1])
+    piped = matrix((sizes or (16,))[:1], [50], [16])
+    latency = Cell("open", 50, rate=RATE)
+    churn = Cell("churn", 16)
+    idle = [Cell("idle", count) for count in (100, 1000, 10000)]
+    fanout = Cell("fanout", 1000)
+    return Plan(
+        "default", (*closed, *piped, latency, churn, *idle, fanout), rounds=6, seconds=0.2,
+        warmup=0.05, scripted=tuple(closed[:1]), counted=(closed[0], *piped), count=1000,
+        once=(*idle, fanout), once_rounds=1,
+        scenarios=scenarios(closed + piped, [latency], idle, [churn], [fanout]),
+    )
+
+
+def full(sizes=None):
+    """Everything: more than an hour."""
+    closed = matrix(sizes or SIZES, [50, 1, 1000], [1, 16])
+    text = [Cell("closed", 50, 1, 16 * KIB, payload) for payload in ("mixed", "ascii")]
+    latency = [Cell("open", 50, rate=RATE), Cell("open", 50, size=KIB, rate=RATE)]
+    idle = [Cell("idle", count) for count in (10, 100, 1000, 3000, 10000)]
+    churn = [Cell("churn", 16)]
+    fanout = [Cell("fanout", 1000), Cell("fanout", 1000, size=KIB)]
+    slow = [Cell("slow", 20, size=16 * KIB)]
+    scripted = [cell for cell in closed if cell.connections == 50 and cell.size <= 16 * KIB]
+    return Plan(
+        "full", (*closed, *text, *latency, *idle, *churn, *fanout, *slow), rounds=8, seconds=0.5,
+        warmup=0.2, scripted=(*scripted, *churn),
+        counted=tuple(c for c in closed if c.connections != 1000 and c.size < MIB), count=2000,
+        once=(*idle, *slow), once_rounds=3,
+        scenarios=scenarios(closed, latency, idle, churn, fanout, text, slow),
+    )
+
+
+PLANS = {"quick": quick, "default": default, "full": full}
+
+
+def scenarios(closed, latency=(), idle=(), churn=(), fanout=(), text=(), slow=()):
+    """Which cells belong together, for tables and charts: {name: {"title", "cells"}}."""
+    main = closed[0]
+    if text:
+        text = [Cell("closed", 50, 1, 16 * KIB), *text]
+    groups = {
+        "main": ("The closed loop", [main]),
+        "sizes": ("Sizes of messages", sorted(
+            (c for c in closed if c.connections == main.connections and c.pipeline == 1),
+            key=lambda c: c.size)),
+        "connections": ("Numbers of connections", sorted(
+            (c for c in closed if c.size == main.size and c.pipeline == 1),
+            key=lambda c: c.connections)),
+        "pipeline": ("Messages in flight", [
+            c for c in closed if c.size == main.size and c.connections == main.connections]),
+        "latency": ("Latency at a fixed rate, from the intended time of sending", latency),
+        "idle": ("Connections that are idle", idle),
+        "churn": ("Connections that come and go", churn),
+        "fanout": ("One message to many", fanout),
+        "text": ("Text, and binary of the same size", text),
+        "slow": ("Readers that are slow", slow),
+        "matrix": ("Every closed loop", closed),
+    }
+    return {
+        name: {"title": title, "cells": [cell.key() for cell in cells]}
+        for name, (title, cells) in groups.items() if cells
+    }

@@ -1,0 +1,291 @@
+"""The tables that a terminal shows, made of results.json and nothing else."""
+
+import textwrap
+
+from .plan import Cell
+from .progress import time_text
+from .statistics import ENOUGH
+
+WIDTH = 100
+GAP = 2
+WIDEST = 22  # characters of a cell: longer text is cut
+FAMILIES = ("timtow", "peer", "perl", "floor")
+BRINGS = ("timers", "dns", "tls", "threads", "windows")
+NONE = "-"
+
+
+class View:
+    """The results, to look things up in."""
+
+    def __init__(self, results):
+        self.results = results
+        self.servers = sorted(
+            (server for server in results["servers"] if not server["skipped"]),
+            key=lambda server: FAMILIES.index(server["family"]),
+        )
+        self.peers = [server for server in self.servers if server["protocol"] == "websocket"]
+        self.cells = {(cell["server"], load(cell)): cell for cell in results["cells"]}
+
+    def loads(self, scenario):
+        cells = self.results["scenarios"].get(scenario, {"cells": []})["cells"]
+        return [load(cell) for cell in cells]
+
+    def at(self, server, cell):
+        return self.cells.get((server["name"], cell))
+
+
+def load(cell):
+    return Cell(**{key: cell[key] for key in Cell().key()})
+
+
+def render(results, width=WIDTH):
+    """All tables and what has to be said of them, in lines that are no wider, as one string."""
+    view = View(results)
+    loads = dict.fromkeys(
+        load for scenario in ("main", "pipeline", "sizes") for load in view.loads(scenario)
+    )
+    # More than these are for the report, and their ratios are in the table of ratios.
+    parts = [throughput(view, load, width) for load in list(loads)[:3]]
+    parts += [
+        shares(view, width), costs(view, width), facts(view, width),
+        *(textwrap.fill(note, width, subsequent_indent="  ") for note in notes(view)),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def throughput(view, cell, width):
+    """Who echoes how much of one load; those that may share a place lie side by side."""
+    ranked, floors, failed = [], [], []
+    for server in view.servers:
+        mine = view.at(server, cell)
+        if mine is None:
+            continue
+        if mine["failed"] or server["checks"]["failed"]:
+            failed.append([server["name"], "FAILED"])
+            continue
+        rate, cpu, share = mine["throughput"], mine["cpu_per_message"], mine["share_of_floor"]
+        places = (mine.get("rank") or {}).get("throughput")
+        row = [
+            server["name"], middle(rate, count) + mark(mine), span(rate, count), places_text(places),
+            middle(cpu, duration), span(cpu, duration), middle(share, ratio), span(share, ratio),
+        ]
+        if server["family"] == "floor":
+            floors.append(row)
+        else:
+            ranked.append((places or (len(view.servers),) * 2, row))
+    rows = [row for _, row in sorted(ranked, key=lambda each: each[0])] + floors + failed
+    if not rows:
+        return ""
+    head = ["", "messages/s", "95 %", "rank", "CPU/message", "95 %", "x floor", "95 %"]
+    return f"{cell.title()}\n{grid(head, rows, width)}"
+
+
+def shares(view, width):
+    """CPU per message by the floor's, for every load: the table to look at first."""
+    loads = dict.fromkeys(cell for _, cell in view.cells)
+    rows = [
+        [server["name"], *(share_text(server, view.at(server, cell)) for cell in loads)]
+        for server in view.peers
+    ]
+    if not rows or not loads:
+        return ""
+    head = ["", *(cell.label() for cell in loads)]
+    keep = [0] + [at for at in range(1, len(head)) if any(row[at] != NONE for row in rows)]
+    if len(keep) == 1:
+        return ""
+    rows = [[row[at] for at in keep] for row in rows]
+    return ("CPU per message, relative to a raw TCP echo on the same loop (of peers: on epoll)\n"
+            + grid([head[at] for at in keep], rows, width))
+
+
+def share_text(server, cell):
+    if cell and (cell["failed"] or server["checks"]["failed"]):
+        return "FAILED"
+    return middle(cell and cell["share_of_floor"], ratio)
+
+
+def costs(view, width):
+    """Latency, system calls, memory: one column a question, each of the load that answers it."""
+    main = next(iter(view.loads("main")), None)
+    late = next(iter(view.loads("latency")), main)
+    idle = view.loads("idle")
+    counted = dict.fromkeys(
+        load(cell) for cell in view.results["cells"] if cell["syscalls_per_message"] is not None
+    )
+    columns = {
+        "p50": lambda s: part(view.at(s, late), "latency", "p50", duration),
+        "p99": lambda s: part(view.at(s, late), "latency", "p99", duration),
+    }
+    for cell in list(counted)[:2]:
+        columns[f"calls {cell.connections}x{cell.pipeline}"] = lambda s, cell=cell: part(
+            view.at(s, cell), "syscalls_per_message", None, ratio)
+    columns["switches"] = lambda s: part(view.at(s, main), "context_switches", "voluntary", ratio)
+    for cell in idle[-1:]:
+        columns["B/connection"] = lambda s: middle(
+            (view.at(s, cell) or {}).get("rss_per_connection"), count)
+    for cell in idle:
+        columns[f"CPU {cell.connections:,} idle"] = lambda s, cell=cell: middle(
+            (view.at(s, cell) or {}).get("cpu_per_message"), duration)
+    for name in dict.fromkeys(k for s in view.servers for k in s.get("instructions") or {}):
+        columns[f"instr. {name}"] = lambda s, name=name: whole(
+            (s.get("instructions") or {}).get(name))
+    rows = [
+        [server["name"], *(value(server) for value in columns.values())]
+        for server in view.servers if not server["checks"]["failed"]
+    ]
+    rows = [row for row in rows if any(cell != NONE for cell in row[1:])]
+    if not rows:
+        return ""
+    title = (f"Latency: {late.title()}. System calls and context switches a message"
+             + (f". Memory a connection: {idle[-1].title()}" if idle else ""))
+    return "\n".join([*textwrap.wrap(title, width), grid(["", *columns], rows, width)])
+
+
+def facts(view, width):
+    """What a server is and what its loop brings, whatever it is measured on."""
+    rows = [
+        [
+            server["name"], whole(server["adapter_lines"]),
+            NONE if server["binary_bytes"] is None else f"{server['binary_bytes'] / 1024:.0f} KiB",
+            NONE if server["compile_seconds"] is None else f"{server['compile_seconds']:.1f} s",
+            server["licence"] or NONE,
+            *((server["loop"] or {}).get(what) or NONE for what in BRINGS),
+        ]
+        for server in view.peers
+    ]
+    head = ["", "adapter lines", "program", "compile", "licence", *BRINGS]
+    return ("What they are, and what the loop brings\n" + grid(head, rows, width, left=4)
+            if rows else "")
+
+
+def notes(view):
+    """What has to be known before anybody cites a number."""
+    results = view.results
+    for server in results["servers"]:
+        cells = [cell for cell in results["cells"] if cell["server"] == server["name"]]
+        failed = list(server["checks"]["failed"])
+        failed += [f"{load(cell).title()}: {cell['failed']}" for cell in cells if cell["failed"]]
+        for sentence in failed:
+            yield f"{server['name']} FAILED: {sentence}"
+    skipped = [f"{s['name']} ({s['skipped']})" for s in results["servers"] if s["skipped"]]
+    if skipped:
+        yield f"Left out: {', '.join(skipped)}."
+    shown = [cell for cell in results["cells"] if cell["throughput"]]
+    if any(mark(cell) == "*" for cell in shown):
+        yield ("* The server's core was not saturated, so messages/s says what the client, or waiting, "
+               "left over; CPU/message still holds.")
+    if any(mark(cell) == "!" for cell in shown):
+        yield ("! The client was the bottleneck: messages/s is the client's, and only CPU/message says "
+               "something of the server.")
+    for main in view.loads("main"):
+        open_places = [
+            cell["server"] for server in view.peers if (cell := view.at(server, main))
+            and (places := (cell.get("rank") or {}).get("throughput")) and places[0] != places[1]
+        ]
+        if open_places:
+            yield ("Not ranked, for their intervals overlap with another's: "
+                   f"{', '.join(open_places)}. A rank of 2-4 leaves these places open.")
+    method = results["method"]
+    few = method["rounds"] < ENOUGH or not results["complete"]
+    yield (f"Medians of {method['rounds']} rounds of {method['seconds']:g} s, one server at a time, in "
+           f"random order (--seed {method['seed']}); 95 % is the interval of the median."
+           + (f" With fewer than {ENOUGH} rounds it is too narrow, and proves nothing." if few else ""))
+    pinned = results["machine"]["pinning"]
+    if pinned["server"] is None:
+        yield "Server and client share one processor: nothing here is worth citing."
+    else:
+        yield (f"Server on processor {pinned['server']}, client on {pinned['client']} of "
+               f"{results['machine']['cores']}, over loopback, congestion control "
+               f"{results['machine']['congestion_control']}."
+               + (" The machine is virtual: differences under 10 % may be its neighbours'."
+                  if results["machine"].get("virtual") else ""))
+    if method.get("syscalls"):
+        yield f"System calls were not counted: {method['syscalls']}."
+    if not results["complete"]:
+        yield "Interrupted: this is what had been measured by then."
+
+
+def mark(cell):
+    """Whether messages/s is the server's own limit; an open loop has none."""
+    if cell["mode"] == "open" or cell["saturated"]:
+        return ""
+    return "!" if cell["client_bottleneck"] else "*"
+
+
+def grid(head, rows, width, left=None):
+    """Columns under their heads, split into several grids where they do not fit.
+
+    The first column names the row, and is in each. Columns from `left` on are text.
+    """
+    table = [[clipped(text) for text in row] for row in ([*head], *rows)]
+    table = [row + [""] * (len(head) - len(row)) for row in table]
+    widths = [max(len(row[at]) for row in table) for at in range(len(head))]
+    grids, columns, used = [], [0], widths[0]
+    for at in range(1, len(head)):
+        if used + GAP + widths[at] > width and len(columns) > 1:
+            grids.append(columns)
+            columns, used = [0], widths[0]
+        columns.append(at)
+        used += GAP + widths[at]
+    grids.append(columns)
+
+    def line(row, columns):
+        cells = [
+            f"{row[at]:<{widths[at]}}" if at == 0 or left and at >= left else f"{row[at]:>{widths[at]}}"
+            for at in columns
+        ]
+        return (" " * GAP).join(cells).rstrip()
+
+    return "\n\n".join("\n".join(line(row, columns) for row in table) for columns in grids)
+
+
+def clipped(text):
+    return text if len(text) <= WIDEST else text[:WIDEST - 3] + "..."
+
+
+def middle(interval, form):
+    return form(interval["median"]) if interval else NONE
+
+
+def span(interval, form):
+    if not interval or interval["low"] is None:
+        return NONE
+    return f"{form(interval['low'])}..{form(interval['high'])}"
+
+
+def part(cell, key, name, form):
+    value = (cell or {}).get(key)
+    if name is not None:
+        value = (value or {}).get(name)
+    return NONE if value is None else form(value)
+
+
+def places_text(places):
+    if not places:
+        return NONE
+    return str(places[0]) if places[0] == places[1] else f"{places[0]}-{places[1]}"
+
+
+def count(value):
+    return f"{value:,.0f}"
+
+
+def ratio(value):
+    return f"{value:.2f}"
+
+
+def whole(value):
+    return NONE if value is None else count(value)
+
+
+def duration(seconds):
+    """Three digits that count, and a unit."""
+    for unit, factor in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= factor or unit == "us":
+            value = seconds / factor
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def closing(results, seconds):
+    """The line under everything."""
+    return f"{len(results['cells'])} loads measured in {time_text(seconds)}."

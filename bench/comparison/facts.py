@@ -1,6 +1,5 @@
 """What a server is, whatever it is measured on: lines, bytes, versions, code, and how long to compile."""
 
-import hashlib
 import json
 import os
 import shlex
@@ -14,80 +13,88 @@ sys.path.append(str(ROOT / "tests" / "house"))
 
 from house import code_lines, sources  # noqa: E402  what a line of code is, as the tests count it
 
+from .plan import scripted  # noqa: E402
 
-def adapter_lines(entry):
-    folder = entry.get("adapter")
-    if not folder or not (ROOT / folder).is_dir():
+
+def describe(server, skipped):
+    """A server's object in results.json, before anything is measured."""
+    program = Path(server.command[0])
+    return {
+        "name": server.name, "family": server.family, "mode": server.mode,
+        "protocol": server.protocol, "floor": server.floor,
+        "command": [part.replace(f"{ROOT}/", "") for part in server.command],
+        "loop": server.brings or None, "licence": server.licence,
+        "library": server.library, "library_version": None,
+        "adapter": server.adapter, "adapter_lines": adapter_lines(server),
+        "binary_bytes": program.stat().st_size if not skipped and not scripted(server) else None,
+        "compile_seconds": None,
+        "checks": {"passed": 0, "failed": []},
+        "code": code(server), "skipped": skipped,
+    }
+
+
+def adapter_lines(server):
+    if not server.adapter:
         return None
-    return sum(1 for file in sources(ROOT / folder) for _ in code_lines(file))
+    return sum(1 for file in sources(ROOT / server.adapter) for _ in code_lines(file))
 
 
-def code(entry):
+def code(server):
     """The files that a report shows: the program, and the sources of the adapter."""
-    paths = [entry["code"]] if entry.get("code") else []
-    if entry.get("adapter"):
-        paths += [str(file.relative_to(ROOT)) for file in sources(ROOT / entry["adapter"])]
-    return [
-        {"path": path, "text": (ROOT / path).read_text()}
-        for path in paths if (ROOT / path).is_file()
-    ]
+    files = [ROOT / server.code] if server.code else []
+    files += sources(ROOT / server.adapter) if server.adapter else []
+    return [{"path": str(file.relative_to(ROOT)), "text": file.read_text()} for file in files]
 
 
 class Compiler:
     """How long the compiler takes for a source, by the command that the build used.
 
-    It is CPU time, without ccache and without linking. What was measured is kept beside the results
-    and holds for a source, a command and the program that was built of them.
+    It is CPU time, without ccache and without linking. What was measured is kept beside the results,
+    and holds as long as what the build made of the source.
     """
 
     def __init__(self, build, store):
         self.store = Path(store)
         commands = Path(build) / "compile_commands.json"
-        self.commands = {}
+        self.commands = {}  # of the first program, where a source is in several
         if commands.is_file():
             for command in json.loads(commands.read_text()):
-                self.commands.setdefault(str(Path(command["file"]).resolve()), command)
+                self.commands.setdefault(command["file"], command)
         try:
             self.known = json.loads(self.store.read_text())
         except (OSError, ValueError):
             self.known = {}
 
-    def sources_of(self, entry):
-        if entry.get("adapter"):
-            files = sources(ROOT / entry["adapter"])
-        else:
-            files = [ROOT / entry["code"]] if entry.get("code") else []
-        return [str(file) for file in files if str(file) in self.commands]
+    def seconds(self, server):
+        """Of the sources of its adapter, or of its code; None if there is nothing to compile."""
+        files = sources(ROOT / server.adapter) if server.adapter else [ROOT / (server.code or "")]
+        times = [self.time(self.commands[str(file)]) for file in files if str(file) in self.commands]
+        return None if not times or None in times else sum(times)
 
-    def seconds(self, entry, program):
-        """Of the sources of an entry's adapter, or of its code; None if they are not compiled."""
-        files = self.sources_of(entry)
-        if not files or not program.is_file():
+    def time(self, command):
+        words = shlex.split(command["command"])
+        out = words.index("-o") + 1
+        made = Path(command["directory"]) / words[out]
+        if not made.is_file():
             return None
-        key = hashlib.sha256(json.dumps(
-            [program.stat().st_mtime_ns, *(self.commands[file]["command"] for file in files)]
-        ).encode()).hexdigest()
+        key = f"{made} {made.stat().st_mtime_ns}"
         if key not in self.known:
-            times = [self.time(self.commands[file]) for file in files]
-            if None in times:
-                return None
-            self.known[key] = sum(times)
+            self.known[key] = self.compile(words, out, command["directory"])
             self.store.parent.mkdir(parents=True, exist_ok=True)
             self.store.write_text(json.dumps(self.known))
         return self.known[key]
 
     @staticmethod
-    def time(command):
-        words = shlex.split(command["command"])
+    def compile(words, out, directory):
+        """CPU seconds of a command whose word `out` is the file it writes; None if it fails."""
         with tempfile.TemporaryDirectory() as folder:
-            words[words.index("-o") + 1] = f"{folder}/out.o"
+            words = [*words[:out], f"{folder}/out.o", *words[out + 1:]]
             before = os.times()
             done = subprocess.run(
-                words, cwd=command["directory"], env=os.environ | {"CCACHE_DISABLE": "1"},
+                words, cwd=directory, env=os.environ | {"CCACHE_DISABLE": "1"},
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
             after = os.times()
         if done.returncode != 0:
             return None
-        return (after.children_user - before.children_user
-                + after.children_system - before.children_system)
+        return sum(after[2:4]) - sum(before[2:4])  # user and system time of the children

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from .server import BENCH
+
 KIB, MIB = 1024, 1024 * 1024
 SIZES = (16, KIB, 16 * KIB, MIB)
 LARGEST = 16 * MIB  # what every server takes
@@ -13,6 +15,7 @@ DRAIN = 64 * KIB  # bytes/s that a slow reader takes
 # What starting a server and a client costs, and opening or closing a connection, about. Only the
 # remaining time is made of it, and corrected by what it took so far.
 START, CONNECTION = 0.15, 0.0002
+COUNTING = 0.9  # a cell's two runs under strace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Plan:
     rounds: int
     seconds: float  # a run
     warmup: float  # before them, dropped
+    warmup_scripted: float  # the same, of programs that are compiled while they run
     scripted: tuple  # the cells that servers in Perl are measured on: they take long for others
     counted: tuple  # the cells that system calls are counted on
     count: int  # messages: of the short one of the two runs that are counted
@@ -101,17 +105,47 @@ class Plan:
     scenarios: dict = dataclasses.field(default_factory=dict)
 
     def cells_of(self, server):
-        """The cells of one server, an entry of servers.toml."""
-        cells = self.scripted if server["family"] == "perl" else self.cells
-        modes = server.get("modes", ["closed", "open", "idle", "churn", "slow"])
-        return [cell for cell in cells if cell.mode in modes]
+        """The cells that a server is measured on."""
+        cells = self.scripted if server.family == "perl" else self.cells
+        return [cell for cell in cells if (cell.mode == "fanout") == (server.mode == "fanout")]
+
+    def counted_of(self, server):
+        return [cell for cell in self.cells_of(server) if cell in self.counted]
 
     def rounds_of(self, cell):
         return min(self.rounds, self.once_rounds) if cell in self.once else self.rounds
 
-    def seconds_of(self, cell):
+    def warmup_of(self, server):
+        return self.warmup_scripted if scripted(server) else self.warmup
+
+    def run_seconds(self, server, cell):
         """About how long one run takes."""
-        return START + self.warmup + self.seconds + CONNECTION * cell.sockets()
+        return START + self.warmup_of(server) + self.seconds + CONNECTION * cell.sockets()
+
+    def all_seconds(self, servers, counting):
+        """About how long everything takes, with or without counting system calls."""
+        runs = sum(
+            self.rounds_of(cell) * self.run_seconds(server, cell)
+            for server in servers for cell in self.cells_of(server)
+        )
+        counted = sum(len(self.counted_of(server)) for server in servers)
+        return runs + (COUNTING * counted if counting else 0)
+
+    def with_cells(self, cells):
+        """The same plan of those cells only."""
+        groups = {
+            name: group | {"cells": [c for c in group["cells"] if Cell(**c) in cells]}
+            for name, group in self.scenarios.items()
+        }
+        return dataclasses.replace(
+            self, cells=tuple(cells), scripted=tuple(c for c in self.scripted if c in cells),
+            scenarios={name: group for name, group in groups.items() if group["cells"]},
+        )
+
+
+def scripted(server):
+    """Whether an interpreter runs it: then its command names a source."""
+    return any(part.startswith(str(BENCH)) for part in server.command)
 
 
 def matrix(sizes, connections, pipelines):
@@ -128,8 +162,8 @@ def quick(sizes=None):
     closed = [Cell(size=size) for size in sizes or (16,)]
     idle = Cell("idle", 200)
     return Plan(
-        "quick", (*closed, idle), rounds=2, seconds=0.1, warmup=0.05, scripted=tuple(closed[:1]),
-        counted=tuple(closed[:1]), count=500, once=(idle,),
+        "quick", (*closed, idle), rounds=2, seconds=0.1, warmup=0.05, warmup_scripted=0.1,
+        scripted=tuple(closed[:1]), counted=tuple(closed[:1]), count=250, once=(idle,),
         scenarios=scenarios(closed, idle=[idle]),
     )
 
@@ -144,7 +178,8 @@ def default(sizes=None):
     fanout = Cell("fanout", 1000)
     return Plan(
         "default", (*closed, *piped, latency, churn, *idle, fanout), rounds=6, seconds=0.2,
-        warmup=0.05, scripted=tuple(closed[:1]), counted=(closed[0], *piped), count=1000,
+        warmup=0.1, warmup_scripted=0.5, scripted=tuple(closed[:1]),
+        counted=(closed[0], *piped, churn), count=500,
         once=(*idle, fanout), once_rounds=1,
         scenarios=scenarios(closed + piped, [latency], idle, [churn], [fanout]),
     )
@@ -162,8 +197,8 @@ def full(sizes=None):
     scripted = [cell for cell in closed if cell.connections == 50 and cell.size <= 16 * KIB]
     return Plan(
         "full", (*closed, *text, *latency, *idle, *churn, *fanout, *slow), rounds=8, seconds=0.5,
-        warmup=0.2, scripted=(*scripted, *churn),
-        counted=tuple(c for c in closed if c.connections != 1000 and c.size < MIB), count=2000,
+        warmup=0.3, warmup_scripted=1.0, scripted=(*scripted, *churn),
+        counted=(*(c for c in closed if c.connections != 1000 and c.size < MIB), *churn), count=1000,
         once=(*idle, *slow), once_rounds=3,
         scenarios=scenarios(closed, latency, idle, churn, fanout, text, slow),
     )

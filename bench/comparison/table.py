@@ -3,15 +3,17 @@
 import textwrap
 
 from .plan import Cell
-from .progress import time_text
 from .statistics import ENOUGH
 
 WIDTH = 100
 GAP = 2
-WIDEST = 22  # characters of a cell: longer text is cut
+WIDEST = 20  # characters of a cell: longer text is cut
 FAMILIES = ("timtow", "peer", "perl", "floor")
 BRINGS = ("timers", "dns", "tls", "threads", "windows")
+MODES = ("closed", "open", "idle", "churn", "slow", "fanout")
 NONE = "-"
+TABLES = 3  # of one load each
+UNITS = {"fanout": "deliveries/s", "churn": "connections/s"}
 
 
 class View:
@@ -23,7 +25,10 @@ class View:
             (server for server in results["servers"] if not server["skipped"]),
             key=lambda server: FAMILIES.index(server["family"]),
         )
-        self.peers = [server for server in self.servers if server["protocol"] == "websocket"]
+        self.echoes = [
+            server for server in self.servers
+            if server["protocol"] == "websocket" and server.get("mode", "echo") == "echo"
+        ]
         self.cells = {(cell["server"], load(cell)): cell for cell in results["cells"]}
 
     def loads(self, scenario):
@@ -41,11 +46,12 @@ def load(cell):
 def render(results, width=WIDTH):
     """All tables and what has to be said of them, in lines that are no wider, as one string."""
     view = View(results)
-    loads = dict.fromkeys(
-        load for scenario in ("main", "pipeline", "sizes") for load in view.loads(scenario)
+    closed = dict.fromkeys(
+        cell for scenario in ("main", "pipeline", "sizes") for cell in view.loads(scenario)
     )
     # More than these are for the report, and their ratios are in the table of ratios.
-    parts = [throughput(view, load, width) for load in list(loads)[:3]]
+    loads = [*list(closed)[:TABLES], *view.loads("fanout")[:1]]
+    parts = [throughput(view, cell, width) for cell in loads]
     parts += [
         shares(view, width), costs(view, width), facts(view, width),
         *(textwrap.fill(note, width, subsequent_indent="  ") for note in notes(view)),
@@ -66,8 +72,8 @@ def throughput(view, cell, width):
         rate, cpu, share = mine["throughput"], mine["cpu_per_message"], mine["share_of_floor"]
         places = (mine.get("rank") or {}).get("throughput")
         row = [
-            server["name"], middle(rate, count) + mark(mine), span(rate, count), places_text(places),
-            middle(cpu, duration), span(cpu, duration), middle(share, ratio), span(share, ratio),
+            server["name"], middle(rate, count) + mark(mine), span(rate, counts), places_text(places),
+            middle(cpu, duration), span(cpu, durations), middle(share, ratio), span(share, ratios),
         ]
         if server["family"] == "floor":
             floors.append(row)
@@ -76,16 +82,17 @@ def throughput(view, cell, width):
     rows = [row for _, row in sorted(ranked, key=lambda each: each[0])] + floors + failed
     if not rows:
         return ""
-    head = ["", "messages/s", "95 %", "rank", "CPU/message", "95 %", "x floor", "95 %"]
+    head = ["", UNITS.get(cell.mode, "messages/s"), "95 %", "rank", "CPU each", "95 %", "x floor",
+            "95 %"]
     return f"{cell.title()}\n{grid(head, rows, width)}"
 
 
 def shares(view, width):
     """CPU per message by the floor's, for every load: the table to look at first."""
-    loads = dict.fromkeys(cell for _, cell in view.cells)
+    loads = sorted(dict.fromkeys(cell for _, cell in view.cells), key=order)
     rows = [
         [server["name"], *(share_text(server, view.at(server, cell)) for cell in loads)]
-        for server in view.peers
+        for server in view.echoes
     ]
     if not rows or not loads:
         return ""
@@ -96,6 +103,12 @@ def shares(view, width):
     rows = [[row[at] for at in keep] for row in rows]
     return ("CPU per message, relative to a raw TCP echo on the same loop (of peers: on epoll)\n"
             + grid([head[at] for at in keep], rows, width))
+
+
+
+
+def order(cell):
+    return MODES.index(cell.mode), cell.size, cell.payload, cell.connections, cell.pipeline
 
 
 def share_text(server, cell):
@@ -151,10 +164,11 @@ def facts(view, width):
             server["licence"] or NONE,
             *((server["loop"] or {}).get(what) or NONE for what in BRINGS),
         ]
-        for server in view.peers
+        for server in view.echoes
     ]
-    head = ["", "adapter lines", "program", "compile", "licence", *BRINGS]
-    return ("What they are, and what the loop brings\n" + grid(head, rows, width, left=4)
+    head = ["", "lines", "program", "compile", "licence", *BRINGS]
+    title = "Lines of the adapter, size of the program, what compiling takes; what the loop brings"
+    return (f"{title}\n" + grid(head, rows, width, left=4)
             if rows else "")
 
 
@@ -179,7 +193,7 @@ def notes(view):
                "something of the server.")
     for main in view.loads("main"):
         open_places = [
-            cell["server"] for server in view.peers if (cell := view.at(server, main))
+            cell["server"] for server in view.echoes if (cell := view.at(server, main))
             and (places := (cell.get("rank") or {}).get("throughput")) and places[0] != places[1]
         ]
         if open_places:
@@ -248,9 +262,10 @@ def middle(interval, form):
 
 
 def span(interval, form):
+    """An interval, by a form that takes both its ends."""
     if not interval or interval["low"] is None:
         return NONE
-    return f"{form(interval['low'])}..{form(interval['high'])}"
+    return form(interval["low"], interval["high"])
 
 
 def part(cell, key, name, form):
@@ -270,8 +285,16 @@ def count(value):
     return f"{value:,.0f}"
 
 
+def counts(low, high):
+    return f"{count(low)}..{count(high)}"
+
+
 def ratio(value):
-    return f"{value:.2f}"
+    return f"{value:.2f}" if value < 100 else count(value)
+
+
+def ratios(low, high):
+    return f"{ratio(low)}..{ratio(high)}"
 
 
 def whole(value):
@@ -280,12 +303,20 @@ def whole(value):
 
 def duration(seconds):
     """Three digits that count, and a unit."""
-    for unit, factor in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= factor or unit == "us":
-            value = seconds / factor
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    unit, factor = unit_of(seconds)
+    return f"{digits(seconds / factor)} {unit}"
 
 
-def closing(results, seconds):
-    """The line under everything."""
-    return f"{len(results['cells'])} loads measured in {time_text(seconds)}."
+def durations(low, high):
+    """Both in the unit of the larger one."""
+    unit, factor = unit_of(high)
+    return f"{digits(low / factor)}..{digits(high / factor)} {unit}"
+
+
+def unit_of(seconds):
+    units = (("s", 1), ("ms", 1e-3), ("us", 1e-6))
+    return next((each for each in units if seconds >= each[1]), units[-1])
+
+
+def digits(value):
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

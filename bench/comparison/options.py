@@ -86,11 +86,11 @@ def parse(arguments):
                         help="where the programs are (build/release/bin)")
     parser.add_argument("--list", action="store_true", help="what would be measured, and nothing else")
     options = parser.parse_args(arguments)
+    for file in (options.json, options.html):
+        if file and file.is_dir():
+            parser.error(f"{file} is a folder: name a file")
     options.html_wanted = options.html is not None
     options.html = options.html or options.json.with_name("report.html")
-    for file in (options.json, options.html):
-        if file.is_dir():
-            parser.error(f"{file} is a folder: name a file")
     options.refuse = parser.error
     return options
 

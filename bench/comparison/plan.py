@@ -188,15 +188,16 @@ def default(sizes=None):
 def full(sizes=None):
     """Everything: more than an hour."""
     closed = matrix(sizes or SIZES, [50, 1, 1000], [1, 16])
-    text = [Cell("closed", 50, 1, 16 * KIB, payload) for payload in ("mixed", "ascii")]
+    text = [Cell("closed", 50, 1, 16 * KIB, payload) for payload in ("binary", "ascii", "mixed")]
     latency = [Cell("open", 50, rate=RATE), Cell("open", 50, size=KIB, rate=RATE)]
     idle = [Cell("idle", count) for count in (10, 100, 1000, 3000, 10000)]
     churn = [Cell("churn", 16)]
     fanout = [Cell("fanout", 1000), Cell("fanout", 1000, size=KIB)]
     slow = [Cell("slow", 20, size=16 * KIB)]
     scripted = [cell for cell in closed if cell.connections == 50 and cell.size <= 16 * KIB]
+    cells = tuple(dict.fromkeys(closed + text + latency + idle + churn + fanout + slow))
     return Plan(
-        "full", (*closed, *text, *latency, *idle, *churn, *fanout, *slow), rounds=8, seconds=0.5,
+        "full", cells, rounds=8, seconds=0.5,
         warmup=0.3, warmup_scripted=1.0, scripted=(*scripted, *churn),
         counted=(*(c for c in closed if c.connections != 1000 and c.size < MIB), *churn), count=1000,
         once=(*idle, *slow), once_rounds=3,
@@ -210,8 +211,6 @@ PLANS = {"quick": quick, "default": default, "full": full}
 def scenarios(closed, latency=(), idle=(), churn=(), fanout=(), text=(), slow=()):
     """Which cells belong together, for tables and charts: {name: {"title", "cells"}}."""
     main = closed[0]
-    if text:
-        text = [Cell("closed", 50, 1, 16 * KIB), *text]
     groups = {
         "main": ("The closed loop", [main]),
         "sizes": ("Sizes of messages", sorted(

@@ -213,6 +213,9 @@ def notes(view):
                f"{results['machine']['congestion_control']}."
                + (" The machine is virtual: differences under 10 % may be its neighbours'."
                   if results["machine"].get("virtual") else ""))
+    built = results["machine"]["cmake_build_type"]
+    if built not in (None, "Release", "RelWithDebInfo"):
+        yield f"The programs were built as {built}: nothing here is worth citing."
     if method.get("syscalls"):
         yield f"System calls were not counted: {method['syscalls']}."
     if not results["complete"]:

@@ -1,0 +1,82 @@
+#include "client.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <sys/resource.h>
+#include <time.h>
+
+#include "fail.hpp"
+
+namespace load {
+namespace {
+
+// Few enough for the queue of connections that a server has yet to accept.
+constexpr std::size_t opening_at_once = 128;
+
+constexpr Time time_to_notice = second / 10;
+
+void allow_descriptors(std::size_t count) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  if (limit.rlim_max < count || setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    fail("%zu descriptors are needed and %llu are allowed: raise the hard limit (ulimit -Hn)",
+         count, static_cast<unsigned long long>(limit.rlim_max));
+}
+
+}  // namespace
+
+Client::Client(const Options& options, std::size_t most_connections)
+    : deadline_(now() + from_seconds(options.deadline)), shared_(options) {
+  allow_descriptors(most_connections + 16);
+}
+
+void Client::open(std::size_t count, bool together, int receive_buffer) {
+  using State = Connection::State;
+  std::size_t opening = 0, open = 0;
+  while (open < count) {
+    while (opening < opening_at_once && open + opening < count) {
+      const std::size_t number = connections_.size();
+      const std::size_t batch = together ? 0 : number % shared_.tape.batches;
+      connections_.emplace_back(shared_, static_cast<unsigned>(number), batch, receive_buffer);
+      (connections_.back().state() == State::open ? open : opening) += 1;
+    }
+    if (opening == 0) continue;
+    wait(deadline_, [&](Connection& connection, std::uint32_t events) {
+      const bool was_open = connection.state() == State::open;
+      connection.ready(events);
+      if (was_open || connection.state() != State::open) return;
+      --opening;
+      ++open;
+    });
+  }
+}
+
+void Client::close(Measurement& measurement) {
+  for (const Connection& connection : connections_) measurement.add_checked(connection.check());
+  connections_.clear();
+  timespec time{.tv_sec = 0, .tv_nsec = time_to_notice};
+  nanosleep(&time, nullptr);
+  measurement.memory_after = measurement.process.memory();
+}
+
+int Client::wait_for(epoll_event* events, int most, Time until) {
+  const Time time = now();
+  if (time >= deadline_) fail_at_deadline();
+  const Time wait = std::max<Time>(std::min(until, deadline_) - time, 0);
+  const timespec timeout{.tv_sec = wait / second, .tv_nsec = wait % second};
+  const int count = epoll_pwait2(shared_.epoll, events, most, &timeout, nullptr);
+  if (count < 0 && errno != EINTR) fail("epoll_pwait2: %s", std::strerror(errno));
+  return count;
+}
+
+void Client::fail_at_deadline() const {
+  const auto waiting = std::find_if(connections_.begin(), connections_.end(),
+                                    [](const Connection& one) { return one.is_waiting(); });
+  fail("the deadline of %g s has passed; %s", shared_.options.deadline,
+       waiting == connections_.end() ? "no connection waits" : waiting->describe().c_str());
+}
+
+}  // namespace load

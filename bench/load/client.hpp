@@ -1,0 +1,52 @@
+// All connections of a run, and the one place where it waits.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+
+#include <sys/epoll.h>
+
+#include "connection.hpp"
+#include "measurement.hpp"
+
+namespace load {
+
+class Client {
+ public:
+  // Fails if the system does not allow for so many connections.
+  Client(const Options& options, std::size_t most_connections);
+
+  // Opens so many connections more, some at a time, and returns when all of them are open.
+  // Neighbours begin at different places of the tape, unless they are to play `together`.
+  void open(std::size_t count, bool together = false, int receive_buffer = 0);
+
+  // Closes all of them, gives the server the time to notice, and takes down what is to be told of
+  // them at the end.
+  void close(Measurement& measurement);
+
+  // Calls ready(connection, events) for each that is ready; waits until `until` at most. The
+  // deadline ends the run.
+  template <typename Ready>
+  void wait(Time until, Ready ready) {
+    epoll_event events[256];
+    const int count = wait_for(events, 256, until);
+    for (int i = 0; i < count; ++i)
+      ready(*static_cast<Connection*>(events[i].data.ptr), events[i].events);
+  }
+
+  std::deque<Connection>& connections() { return connections_; }
+  const std::deque<Connection>& connections() const { return connections_; }
+  Shared& shared() { return shared_; }
+  const Options& options() const { return shared_.options; }
+  Time deadline() const { return deadline_; }
+
+ private:
+  int wait_for(epoll_event* events, int most, Time until);
+  [[noreturn]] void fail_at_deadline() const;
+
+  Time deadline_;
+  Shared shared_;
+  std::deque<Connection> connections_;
+};
+
+}  // namespace load

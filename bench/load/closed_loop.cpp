@@ -1,0 +1,60 @@
+#include "closed_loop.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "window.hpp"
+
+namespace load {
+
+ClosedLoop::ClosedLoop(Client& client, Measurement& measurement, std::size_t first)
+    : client_(client), measurement_(measurement), first_(first) {
+  const std::uint64_t messages = client.options().messages;
+  left_ = messages > 0 ? messages : std::numeric_limits<std::uint64_t>::max();
+}
+
+void ClosedLoop::run() {
+  const auto ready = [this](Connection& connection, std::uint32_t events) {
+    this->ready(connection, events);
+  };
+  run_window(
+      client_.options(), measurement_, client_.options().messages, [this] { start(); },
+      [&](Time until) { client_.wait(until, ready); });
+  stop();
+  while (!is_done()) client_.wait(forever, ready);
+}
+
+void ClosedLoop::start() {
+  for (std::size_t i = first_; i < client_.connections().size(); ++i)
+    send_next(client_.connections()[i]);
+}
+
+void ClosedLoop::ready(Connection& connection, std::uint32_t events) {
+  const std::size_t echoes = connection.ready(events);
+  if (echoes == 0) return;
+  measurement_.add(echoes);
+  if (connection.outstanding() > 0) return;
+  measurement_.add_latency(now() - connection.sent_at);
+  send_next(connection);
+}
+
+void ClosedLoop::send_next(Connection& connection) {
+  const std::uint64_t messages = std::min<std::uint64_t>(client_.options().pipeline, left_);
+  if (messages == 0) return;
+  left_ -= messages;
+  connection.sent_at = now();
+  connection.send(messages);
+}
+
+void ClosedLoop::stop() {
+  left_ = 0;
+  for (Connection& connection : client_.connections()) connection.stop_sending();
+}
+
+bool ClosedLoop::is_done() const {
+  const auto& connections = client_.connections();
+  return std::none_of(connections.begin() + static_cast<std::ptrdiff_t>(first_), connections.end(),
+                      [](const Connection& connection) { return connection.is_waiting(); });
+}
+
+}  // namespace load

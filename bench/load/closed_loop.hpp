@@ -1,0 +1,35 @@
+// Every connection has --pipeline messages under way, and sends the next so many when all are back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "client.hpp"
+#include "measurement.hpp"
+
+namespace load {
+
+class ClosedLoop {
+ public:
+  // On the connections from `first` on.
+  ClosedLoop(Client& client, Measurement& measurement, std::size_t first = 0);
+
+  // Warms up, measures, and waits for what is still under way.
+  void run();
+
+  // The parts of it, for who has other connections to look after as well.
+  void start();
+  void ready(Connection& connection, std::uint32_t events);
+  void stop();
+  bool is_done() const;
+
+ private:
+  void send_next(Connection& connection);
+
+  Client& client_;
+  Measurement& measurement_;
+  const std::size_t first_;
+  std::uint64_t left_;  // messages that may still be sent
+};
+
+}  // namespace load

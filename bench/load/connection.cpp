@@ -1,0 +1,248 @@
+#include "connection.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fail.hpp"
+#include "handshake.hpp"
+
+namespace load {
+namespace {
+
+constexpr std::size_t buffer_size = 256 * 1024;
+constexpr std::size_t longest_answer = 16 * 1024;
+
+// Ports are handed out by address, so connections come from 127.0.0.2 to 127.0.0.254 in turn.
+sockaddr_in source_of(unsigned number) {
+  sockaddr_in source{};
+  source.sin_family = AF_INET;
+  source.sin_addr.s_addr = htonl(0x7F000002 + number % 253);
+  return source;
+}
+
+const sockaddr* generic(const sockaddr_in& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+
+template <typename Value>
+void set_option(int socket, int level, int option, Value value) {
+  if (setsockopt(socket, level, option, &value, sizeof value) != 0)
+    fail("setsockopt: %s", std::strerror(errno));
+}
+
+}  // namespace
+
+Shared::Shared(const Options& run)
+    : options(run),
+      tape(run),
+      request(handshake_request(ntohs(run.server.sin_port))),
+      epoll(epoll_create1(EPOLL_CLOEXEC)),
+      buffer(buffer_size, 0) {
+  if (epoll < 0) fail("epoll_create1: %s", std::strerror(errno));
+}
+
+Shared::~Shared() { ::close(epoll); }
+
+Connection::Connection(Shared& shared, unsigned number, std::size_t batch, int receive_buffer)
+    : shared_(shared),
+      number_(number),
+      socket_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
+      next_byte_(batch * shared.options.pipeline * shared.tape.sent_unit),
+      check_(shared.tape, batch, number) {
+  if (socket_ < 0) fail_because(std::string{"no socket: "} + std::strerror(errno));
+  set_option(socket_, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (receive_buffer > 0) set_option(socket_, SOL_SOCKET, SO_RCVBUF, receive_buffer);
+  connect();
+}
+
+Connection::~Connection() { end(); }
+
+void Connection::connect() {
+  set_option(socket_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  const sockaddr_in source = source_of(number_);
+  if (bind(socket_, generic(source), sizeof source) != 0)
+    fail_because(std::string{"bind: "} + std::strerror(errno));
+  const sockaddr_in& server = shared_.options.server;
+  if (::connect(socket_, generic(server), sizeof server) == 0) return connected();
+  if (errno == EADDRNOTAVAIL)
+    fail_because("no local port is left: those of closed connections are taken for a minute more");
+  if (errno != EINPROGRESS) fail_because(std::string{"connect: "} + std::strerror(errno));
+  watch(EPOLLOUT);
+}
+
+void Connection::connected() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) fail_because(std::string{"connect: "} + std::strerror(error));
+  state_ = State::open;
+  if (shared_.tape.framed) {
+    state_ = State::handshake;
+    const std::string& request = shared_.request;
+    if (::send(socket_, request.data(), request.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(request.size()))
+      fail_because(std::string{"the handshake was not sent: "} + std::strerror(errno));
+  }
+  watch(EPOLLIN);
+}
+
+std::size_t Connection::ready(std::uint32_t events) {
+  if (state_ == State::connecting) return connected(), 0;
+  if ((events & EPOLLOUT) != 0) flush();
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) reads_by_itself_ = true;
+  return (events & ~EPOLLOUT) != 0 ? read(buffer_size) : 0;
+}
+
+std::size_t Connection::read(std::size_t most_bytes) {
+  const ssize_t size = recv(socket_, shared_.buffer.data(), std::min(most_bytes, buffer_size), 0);
+  if (size > 0) return take({shared_.buffer.data(), static_cast<std::size_t>(size)});
+  if (size == 0) {
+    const bool closed = state_ == State::closing && (!shared_.tape.framed || !head_.empty());
+    closed ? end() : lose("the server ended the connection");
+  } else if (errno != EAGAIN && errno != EINTR) {
+    lose(std::strerror(errno));
+  }
+  return 0;
+}
+
+std::size_t Connection::take(std::string_view bytes) {
+  if (state_ == State::handshake) take_answer(bytes);
+  const std::size_t messages = check_.take(bytes);
+  if (check_.messages() > expected_ || (outstanding() == 0 && check_.inside_message()))
+    fail_because("more came back than was sent, after " + std::to_string(expected_) + " echoes");
+  if (!bytes.empty()) take_close_frame(bytes);
+  return messages;
+}
+
+void Connection::take_answer(std::string_view& bytes) {
+  const std::size_t before = head_.size();
+  head_ += bytes;
+  const std::size_t end = head_.find("\r\n\r\n");
+  if (end == head_.npos) {
+    if (head_.size() > longest_answer) fail_because("the answer to the handshake has no end");
+    bytes = {};
+    return;
+  }
+  const std::string fault = fault_of_answer({head_.data(), end + 4});
+  if (!fault.empty()) fail_because("the answer to the handshake: " + fault);
+  bytes.remove_prefix(end + 4 - before);
+  head_.clear();
+  state_ = State::open;
+}
+
+// Only as an answer to ours.
+void Connection::take_close_frame(std::string_view bytes) {
+  head_ += bytes;
+  const std::size_t size = head_.size() < 2 ? 2 : 2 + static_cast<unsigned char>(head_[1]);
+  if (head_.size() < size) return;
+  const int code =
+      size < 4 ? 1005
+               : static_cast<unsigned char>(head_[2]) << 8 | static_cast<unsigned char>(head_[3]);
+  const bool expected = state_ == State::closing && (code == 1000 || code == 1005);
+  if (may_be_dropped_) return end();
+  if (!expected || head_.size() > size)
+    fail_because("expected " + waits_for() + ", came a Close frame with code " +
+                 std::to_string(code) + " \"" +
+                 (size > 4 ? head_.substr(4, size - 4) : std::string{}) + '"');
+}
+
+void Connection::lose(const std::string& how) {
+  if (!may_be_dropped_) fail_because(how + "; expected " + waits_for());
+  end();
+}
+
+void Connection::end() {
+  if (socket_ >= 0) ::close(socket_);
+  socket_ = -1;
+  state_ = State::closed;
+}
+
+void Connection::send(std::uint64_t messages) {
+  const bool waits = is_sending();
+  left_to_send_ += messages * shared_.tape.sent_unit;
+  expected_ += messages;
+  if (!waits) flush();
+}
+
+// An error of the socket is told where it is read, behind what the server said before.
+void Connection::flush() {
+  const std::string& tape = shared_.tape.sent;
+  while (left_to_send_ > 0) {
+    const std::size_t size = std::min(left_to_send_, tape.size() - next_byte_);
+    const ssize_t taken = ::send(socket_, tape.data() + next_byte_, size, MSG_NOSIGNAL);
+    if (taken < 0) break;
+    left_to_send_ -= static_cast<std::size_t>(taken);
+    next_byte_ = (next_byte_ + static_cast<std::size_t>(taken)) % tape.size();
+    if (static_cast<std::size_t>(taken) < size) break;
+  }
+  watch((reads_by_itself_ ? EPOLLIN : 0u) | (is_sending() ? EPOLLOUT : 0u));
+}
+
+void Connection::stop_sending() {
+  const std::size_t whole = left_to_send_ / shared_.tape.sent_unit;
+  left_to_send_ -= whole * shared_.tape.sent_unit;
+  expected_ -= whole;
+}
+
+void Connection::close() {
+  state_ = State::closing;
+  if (!shared_.tape.framed) {
+    shutdown(socket_, SHUT_WR);
+    return;
+  }
+  const std::string frame = close_frame();
+  if (::send(socket_, frame.data(), frame.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(frame.size()))
+    fail_because(std::string{"the Close frame was not sent: "} + std::strerror(errno));
+}
+
+void Connection::read_only_when_told() {
+  reads_by_itself_ = false;
+  may_be_dropped_ = true;
+  watch(0);
+}
+
+void Connection::watch(std::uint32_t events) {
+  if (is_watched_ && events == watched_) return;
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = this;
+  const int operation = is_watched_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  if (epoll_ctl(shared_.epoll, operation, socket_, &event) != 0)
+    fail_because(std::string{"epoll_ctl: "} + std::strerror(errno));
+  is_watched_ = true;
+  watched_ = events;
+}
+
+std::string Connection::waits_for() const {
+  switch (state_) {
+    case State::connecting:
+      return "the connection to be made";
+    case State::handshake:
+      return "the answer to the handshake";
+    case State::closing:
+      return shared_.tape.framed && head_.empty() ? "a Close frame" : "the end of the connection";
+    case State::open:
+      break;
+    case State::closed:
+      return "nothing";
+  }
+  if (outstanding() == 0) return "nothing";
+  return std::to_string(outstanding()) + " more echoes after " + std::to_string(check_.messages());
+}
+
+std::string Connection::describe() const {
+  return "connection " + std::to_string(number_) + " waits for " + waits_for();
+}
+
+void Connection::fail_because(const std::string& what) const {
+  fail("connection %u: %s", number_, what.c_str());
+}
+
+}  // namespace load

@@ -1,0 +1,11 @@
+// The modes of bench-load; each is a file of its own name and returns what it found.
+#pragma once
+
+#include "measurement.hpp"
+#include "options.hpp"
+
+namespace load {
+
+Measurement closed(const Options& options);
+
+}  // namespace load

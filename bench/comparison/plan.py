@@ -9,7 +9,7 @@ SIZES = (16, KIB, 16 * KIB, MIB)
 LARGEST = 16 * MIB  # what every server takes
 IN_FLIGHT = 256 * MIB  # of payload at once, for it lies in the kernel's memory, twice
 ACTIVE = 10  # connections that send while the others are idle
-RATE = 5000  # messages/s of the open loop: what every server but a script can do
+RATE = 10000  # messages/s of the open loop: what every server but a script can do
 DRAIN = 64 * KIB  # bytes/s that a slow reader takes
 
 # What starting a server and a client costs, and opening or closing a connection, about. Only the
@@ -171,16 +171,16 @@ def quick(sizes=None):
 def default(sizes=None):
     """About three minutes, on two cores."""
     closed = matrix(sizes or (16, 16 * KIB), [50], [1])
-    piped = matrix((sizes or (16,))[:1], [50], [16])
+    piped = matrix(sizes[:1] if sizes else (16,), [50], [16])
     latency = Cell("open", 50, rate=RATE)
-    churn = Cell("churn", 16)
+    # Of these a round takes long, or an interval would say little: what they tell is coarse.
+    churn, fanout = Cell("churn", 16), Cell("fanout", 1000)
     idle = [Cell("idle", count) for count in (100, 1000, 10000)]
-    fanout = Cell("fanout", 1000)
     return Plan(
-        "default", (*closed, *piped, latency, churn, *idle, fanout), rounds=6, seconds=0.2,
-        warmup=0.1, warmup_scripted=0.5, scripted=tuple(closed[:1]),
+        "default", (*closed, *piped, latency, churn, *idle, fanout), rounds=6, seconds=0.15,
+        warmup=0.05, warmup_scripted=0.5, scripted=tuple(closed[:1]),
         counted=(closed[0], *piped, churn), count=500,
-        once=(*idle, fanout), once_rounds=1,
+        once=(*idle, churn, fanout), once_rounds=1,
         scenarios=scenarios(closed + piped, [latency], idle, [churn], [fanout]),
     )
 

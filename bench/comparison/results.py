@@ -101,12 +101,14 @@ class Results:
         }
 
     def ranks(self, cells):
-        """The places that throughput and CPU leave open to each server that speaks WebSocket."""
+        """The places that throughput and CPU leave open to each server that speaks WebSocket; of
+        fewer rounds than an interval needs, none."""
         ranked = {}
         for cell in dict.fromkeys(cell for _, cell in cells):
             rows = {
                 key: row for key, row in cells.items()
                 if key[1] == cell and self.servers[key[0]]["protocol"] == "websocket"
+                and len(row["rounds"]) >= statistics.ENOUGH
             }
             by = {
                 quantity: statistics.ranks(

@@ -27,7 +27,7 @@ class View:
         )
         self.echoes = [
             server for server in self.servers
-            if server["protocol"] == "websocket" and server.get("mode", "echo") == "echo"
+            if server["protocol"] == "websocket" and server["mode"] == "echo"
         ]
         self.cells = {(cell["server"], load(cell)): cell for cell in results["cells"]}
 
@@ -54,7 +54,7 @@ def render(results, width=WIDTH):
     parts = [throughput(view, cell, width) for cell in loads]
     parts += [
         shares(view, width), costs(view, width), facts(view, width),
-        *(textwrap.fill(note, width, subsequent_indent="  ") for note in notes(view)),
+        "\n".join(textwrap.fill(note, width, subsequent_indent="  ") for note in notes(view)),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -64,10 +64,11 @@ def throughput(view, cell, width):
     ranked, floors, failed = [], [], []
     for server in view.servers:
         mine = view.at(server, cell)
-        if mine is None:
+        if has_failed(server, mine):
+            if mine or (server["mode"] == "fanout") == (cell.mode == "fanout"):
+                failed.append([server["name"], "FAILED"])
             continue
-        if mine["failed"] or server["checks"]["failed"]:
-            failed.append([server["name"], "FAILED"])
+        if mine is None:
             continue
         rate, cpu, share = mine["throughput"], mine["cpu_per_message"], mine["share_of_floor"]
         places = (mine.get("rank") or {}).get("throughput")
@@ -85,6 +86,10 @@ def throughput(view, cell, width):
     head = ["", UNITS.get(cell.mode, "messages/s"), "95 %", "rank", "CPU each", "95 %", "x floor",
             "95 %"]
     return f"{cell.title()}\n{grid(head, rows, width)}"
+
+
+def has_failed(server, cell):
+    return bool(server["checks"]["failed"] or cell and cell["failed"])
 
 
 def shares(view, width):
@@ -112,7 +117,7 @@ def order(cell):
 
 
 def share_text(server, cell):
-    if cell and (cell["failed"] or server["checks"]["failed"]):
+    if has_failed(server, cell):
         return "FAILED"
     return middle(cell and cell["share_of_floor"], ratio)
 
@@ -186,10 +191,10 @@ def notes(view):
         yield f"Left out: {', '.join(skipped)}."
     shown = [cell for cell in results["cells"] if cell["throughput"]]
     if any(mark(cell) == "*" for cell in shown):
-        yield ("* The server's core was not saturated, so messages/s says what the client, or waiting, "
-               "left over; CPU/message still holds.")
+        yield ("* The server's core was not saturated: messages/s is what the client, waiting or other "
+               "programs left of it, and only the CPU time says something of the server.")
     if any(mark(cell) == "!" for cell in shown):
-        yield ("! The client was the bottleneck: messages/s is the client's, and only CPU/message says "
+        yield ("! The client was the bottleneck: messages/s is the client's, and only the CPU time says "
                "something of the server.")
     for main in view.loads("main"):
         open_places = [
@@ -201,19 +206,23 @@ def notes(view):
                    f"{', '.join(open_places)}. A rank of 2-4 leaves these places open.")
     method = results["method"]
     few = method["rounds"] < ENOUGH or not results["complete"]
-    yield (f"Medians of {method['rounds']} rounds of {method['seconds']:g} s, one server at a time, in "
+    yield (f"Medians of {method['rounds']} round{'s' * (method['rounds'] > 1)} of {method['seconds']:g} s, one server at a time, in "
            f"random order (--seed {method['seed']}); 95 % is the interval of the median."
-           + (f" With fewer than {ENOUGH} rounds it is too narrow, and proves nothing." if few else ""))
-    pinned = results["machine"]["pinning"]
+           + (f" With fewer than {ENOUGH} rounds it is too narrow, so nothing is ranked." if few else ""))
+    machine = results["machine"]
+    pinned = machine["pinning"]
     if pinned["server"] is None:
         yield "Server and client share one processor: nothing here is worth citing."
     else:
         yield (f"Server on processor {pinned['server']}, client on {pinned['client']} of "
-               f"{results['machine']['cores']}, over loopback, congestion control "
-               f"{results['machine']['congestion_control']}."
+               f"{machine['cores']}, over loopback, congestion control "
+               f"{machine['congestion_control']}."
                + (" The machine is virtual: differences under 10 % may be its neighbours'."
-                  if results["machine"].get("virtual") else ""))
-    built = results["machine"]["cmake_build_type"]
+                  if machine["virtual"] else ""))
+    if machine["load_average"] > machine["cores"] / 2:
+        yield (f"The machine was busy with other things, its load average was "
+               f"{machine['load_average']:.1f} at the start: repeat this when it is idle.")
+    built = machine["cmake_build_type"]
     if built not in (None, "Release", "RelWithDebInfo"):
         yield f"The programs were built as {built}: nothing here is worth citing."
     if method.get("syscalls"):

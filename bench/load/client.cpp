@@ -15,7 +15,7 @@ namespace {
 // Few enough for the queue of connections that a server has yet to accept.
 constexpr std::size_t opening_at_once = 128;
 
-constexpr Time time_to_notice = second / 10;
+constexpr Time resting_time = second / 10;
 
 void allow_descriptors(std::size_t count) {
   rlimit limit{};
@@ -40,8 +40,9 @@ void Client::open(std::size_t count, bool together, int receive_buffer) {
     while (opening < opening_at_once && open + opening < count) {
       const std::size_t number = connections_.size();
       const std::size_t batch = together ? 0 : number % shared_.tape.batches;
-      connections_.emplace_back(shared_, static_cast<unsigned>(number), batch, receive_buffer);
-      (connections_.back().state() == State::open ? open : opening) += 1;
+      connections_.push_back(std::make_unique<Connection>(shared_, static_cast<unsigned>(number),
+                                                          batch, receive_buffer));
+      (connections_.back()->state() == State::open ? open : opening) += 1;
     }
     if (opening == 0) continue;
     wait(deadline_, [&](Connection& connection, std::uint32_t events) {
@@ -54,11 +55,23 @@ void Client::open(std::size_t count, bool together, int receive_buffer) {
   }
 }
 
-void Client::close(Measurement& measurement) {
-  for (const Connection& connection : connections_) measurement.add_checked(connection.check());
-  connections_.clear();
-  timespec time{.tv_sec = 0, .tv_nsec = time_to_notice};
+void Client::warm_up() {
+  for (const auto& connection : connections_) connection->send(1);
+  for (const auto& connection : connections_) {
+    while (connection->is_waiting())
+      wait(deadline_, [](Connection& ready, std::uint32_t events) { ready.ready(events); });
+  }
+}
+
+void Client::rest() {
+  const timespec time{.tv_sec = 0, .tv_nsec = resting_time};
   nanosleep(&time, nullptr);
+}
+
+void Client::close(Measurement& measurement) {
+  for (const auto& connection : connections_) measurement.add_checked(connection->check());
+  connections_.clear();
+  rest();
   measurement.memory_after = measurement.process.memory();
 }
 
@@ -73,10 +86,11 @@ int Client::wait_for(epoll_event* events, int most, Time until) {
 }
 
 void Client::fail_at_deadline() const {
-  const auto waiting = std::find_if(connections_.begin(), connections_.end(),
-                                    [](const Connection& one) { return one.is_waiting(); });
+  const auto waiting = std::find_if(connections_.begin(), connections_.end(), [](const auto& one) {
+    return one != nullptr && one->is_waiting();
+  });
   fail("the deadline of %g s has passed; %s", shared_.options.deadline,
-       waiting == connections_.end() ? "no connection waits" : waiting->describe().c_str());
+       waiting == connections_.end() ? "no connection waits" : (*waiting)->describe().c_str());
 }
 
 }  // namespace load

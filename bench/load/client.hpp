@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <memory>
+#include <vector>
 
 #include <sys/epoll.h>
 
@@ -20,7 +21,13 @@ class Client {
   // Neighbours begin at different places of the tape, unless they are to play `together`.
   void open(std::size_t count, bool together = false, int receive_buffer = 0);
 
-  // Closes all of them, gives the server the time to notice, and takes down what is to be told of
+  // Has each of them echo a message, so that the server has whatever it needs but once.
+  void warm_up();
+
+  // Waits, so that the server comes to an end of what it is doing.
+  void rest();
+
+  // Closes all of them, lets the server rest, and takes down what is to be told of
   // them at the end.
   void close(Measurement& measurement);
 
@@ -34,11 +41,9 @@ class Client {
       ready(*static_cast<Connection*>(events[i].data.ptr), events[i].events);
   }
 
-  std::deque<Connection>& connections() { return connections_; }
-  const std::deque<Connection>& connections() const { return connections_; }
+  std::vector<std::unique_ptr<Connection>>& connections() { return connections_; }
   Shared& shared() { return shared_; }
   const Options& options() const { return shared_.options; }
-  Time deadline() const { return deadline_; }
 
  private:
   int wait_for(epoll_event* events, int most, Time until);
@@ -46,7 +51,7 @@ class Client {
 
   Time deadline_;
   Shared shared_;
-  std::deque<Connection> connections_;
+  std::vector<std::unique_ptr<Connection>> connections_;
 };
 
 }  // namespace load

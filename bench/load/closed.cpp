@@ -9,7 +9,7 @@ Measurement closed(const Options& options) {
   measurement.memory_before = measurement.process.memory();
   Client client{options, options.connections};
   client.open(options.connections);
-  ClosedLoop{client, measurement}.run();
+  ClosedLoop{client, measurement, options.connections}.run();
   measurement.memory_during = measurement.process.memory();
   client.close(measurement);
   return measurement;

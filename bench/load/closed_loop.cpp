@@ -7,8 +7,8 @@
 
 namespace load {
 
-ClosedLoop::ClosedLoop(Client& client, Measurement& measurement, std::size_t first)
-    : client_(client), measurement_(measurement), first_(first) {
+ClosedLoop::ClosedLoop(Client& client, Measurement& measurement, std::size_t connections)
+    : client_(client), measurement_(measurement), connections_(connections) {
   const std::uint64_t messages = client.options().messages;
   left_ = messages > 0 ? messages : std::numeric_limits<std::uint64_t>::max();
 }
@@ -25,8 +25,7 @@ void ClosedLoop::run() {
 }
 
 void ClosedLoop::start() {
-  for (std::size_t i = first_; i < client_.connections().size(); ++i)
-    send_next(client_.connections()[i]);
+  for (std::size_t i = 0; i < connections_; ++i) send_next(*client_.connections()[i]);
 }
 
 void ClosedLoop::ready(Connection& connection, std::uint32_t events) {
@@ -48,13 +47,13 @@ void ClosedLoop::send_next(Connection& connection) {
 
 void ClosedLoop::stop() {
   left_ = 0;
-  for (Connection& connection : client_.connections()) connection.stop_sending();
+  for (std::size_t i = 0; i < connections_; ++i) client_.connections()[i]->stop_sending();
 }
 
 bool ClosedLoop::is_done() const {
-  const auto& connections = client_.connections();
-  return std::none_of(connections.begin() + static_cast<std::ptrdiff_t>(first_), connections.end(),
-                      [](const Connection& connection) { return connection.is_waiting(); });
+  for (std::size_t i = 0; i < connections_; ++i)
+    if (client_.connections()[i]->is_waiting()) return false;
+  return true;
 }
 
 }  // namespace load

@@ -11,8 +11,8 @@ namespace load {
 
 class ClosedLoop {
  public:
-  // On the connections from `first` on.
-  ClosedLoop(Client& client, Measurement& measurement, std::size_t first = 0);
+  // On the first so many connections of the client.
+  ClosedLoop(Client& client, Measurement& measurement, std::size_t connections);
 
   // Warms up, measures, and waits for what is still under way.
   void run();
@@ -28,7 +28,7 @@ class ClosedLoop {
 
   Client& client_;
   Measurement& measurement_;
-  const std::size_t first_;
+  const std::size_t connections_;
   std::uint64_t left_;  // messages that may still be sent
 };
 

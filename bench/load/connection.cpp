@@ -95,7 +95,6 @@ void Connection::connected() {
 std::size_t Connection::ready(std::uint32_t events) {
   if (state_ == State::connecting) return connected(), 0;
   if ((events & EPOLLOUT) != 0) flush();
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0) reads_by_itself_ = true;
   return (events & ~EPOLLOUT) != 0 ? read(buffer_size) : 0;
 }
 

@@ -59,7 +59,10 @@ class Connection {
   std::size_t read(std::size_t most_bytes);
 
   State state() const { return state_; }
+  unsigned number() const { return number_; }
   bool is_sending() const { return left_to_send_ > 0; }
+  std::size_t left_to_send() const { return left_to_send_; }
+  std::uint64_t expected() const { return expected_; }
   std::uint64_t outstanding() const { return expected_ - check_.messages(); }
   const EchoCheck& check() const { return check_; }
   bool is_waiting() const { return state_ != State::open || outstanding() > 0; }

@@ -46,12 +46,11 @@ std::uint64_t length_of(std::string_view header) {
 
 // "82 10 (binary, 16 bytes)": a header, or what there is of it, in words.
 std::string in_words(std::string_view header) {
-  static constexpr const char* names[16] = {"continuation", "text", "binary", "", "", "", "", "",
-                                            "close",        "ping", "pong"};
+  static constexpr std::string_view names[16] = {
+      "continuation", "text", "binary", {}, {}, {}, {}, {}, "close", "ping", "pong"};
   std::string words = hexadecimal(header) + " (";
   const unsigned opcode = first_byte(header) & 15u;
-  const char* const name = names[opcode];
-  words += name != nullptr && *name != 0 ? name : "opcode " + std::to_string(opcode);
+  words += names[opcode].empty() ? "opcode " + std::to_string(opcode) : names[opcode];
   if ((first_byte(header) & fin) == 0) words += ", not final";
   if ((first_byte(header) & 0x70) != 0) words += ", reserved bits";
   if (header.size() < 2) return words + ")";
@@ -187,8 +186,9 @@ void EchoCheck::end_message() {
 void EchoCheck::wrong_header(std::string_view came) const {
   const std::string_view expected_header{tape_->echoed.data() + start_, tape_->echoed_header};
   // What has come of it before was right.
-  const std::string header = std::string{expected_header.substr(0, at_)}.append(
-      came.substr(0, expected_header.size() - at_));
+  std::string header{expected_header.substr(0, at_)};
+  header += came.substr(0, sizeof head_ - at_);
+  if (header.size() >= 2) header.resize(std::min(header.size(), 2 + extra_length_bytes(header)));
   fail("connection %u, message %llu: expected the header %s, came %s", connection_,
        number(messages_), in_words(expected_header).c_str(), in_words(header).c_str());
 }

@@ -9,7 +9,8 @@ namespace {
 constexpr struct {
   std::string_view name;
   load::Measurement (*run)(const load::Options&);
-} modes[] = {{"closed", load::closed}};
+} modes[] = {{"closed", load::closed}, {"open", load::open},     {"idle", load::idle},
+             {"churn", load::churn},   {"fanout", load::fanout}, {"slow", load::slow}};
 
 }  // namespace
 

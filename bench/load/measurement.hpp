@@ -40,6 +40,9 @@ struct Measurement {
   std::optional<Memory> memory_before, memory_during, memory_after;
   std::optional<double> memory_per_connection;
 
+  // Where how busy the client was does not tell: it may have waited busily.
+  std::optional<bool> client_was_bottleneck;
+
   // What only this mode tells: names and numbers.
   std::vector<std::pair<std::string, double>> more;
 

@@ -7,5 +7,10 @@
 namespace load {
 
 Measurement closed(const Options& options);
+Measurement open(const Options& options);
+Measurement idle(const Options& options);
+Measurement churn(const Options& options);
+Measurement fanout(const Options& options);
+Measurement slow(const Options& options);
 
 }  // namespace load

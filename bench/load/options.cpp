@@ -150,7 +150,7 @@ Options read_options(int argc, char** argv) {
     } else if (argument == "--concurrency") {
       options.concurrency = arguments.number<std::size_t>(1, most_connections);
     } else if (argument == "--drain") {
-      options.drain = arguments.number(1.0, 1e12);
+      options.drain = arguments.number(1.0, 1e7);
     } else {
       refuse("unknown argument \"%s\"; --help lists modes and options", argument.data());
     }

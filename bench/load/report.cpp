@@ -97,10 +97,13 @@ std::string to_json(const Options& options, const Measurement& measurement) {
   const Cost cost{measurement};
   const auto number = [](auto value) { return static_cast<double>(value); };
   const double messages = number(measurement.messages);
-  const bool client_is_full = cost.client_busy >= saturated;
+  const auto& bottleneck = measurement.client_was_bottleneck;
   std::optional<bool> server_is_full;
   if (cost.server_busy)
-    server_is_full = *cost.server_busy >= saturated && *cost.server_busy > cost.client_busy;
+    server_is_full = *cost.server_busy >= saturated &&
+                     (bottleneck ? !*bottleneck : *cost.server_busy > cost.client_busy);
+  const bool client_is_full =
+      bottleneck.value_or(cost.client_busy >= saturated && !server_is_full.value_or(false));
 
   Json json;
   json.open('{')
@@ -118,7 +121,7 @@ std::string to_json(const Options& options, const Measurement& measurement) {
   add_server(json, measurement, cost);
   json.open('{', "client")
       .number("core_busy", cost.client_busy)
-      .truth("was_bottleneck", client_is_full && !server_is_full.value_or(false))
+      .truth("was_bottleneck", client_is_full)
       .close('}')
       .truth("saturated", server_is_full)
       .number("rss_per_connection", measurement.memory_per_connection)

@@ -73,7 +73,7 @@ class Running:
     def __init__(self, server, prefix=()):
         port = str(_free_port() if server.needs_port else 0)
         self.command = [*prefix, *(part.replace("{port}", port) for part in server.command)]
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile(buffering=0)
         self._process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
                                          stdout=subprocess.PIPE, stderr=self._stderr)
         self.pid = self._process.pid
@@ -106,6 +106,8 @@ class Running:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._errors = self._read_errors()
+        self._stderr.close()
         self._process.stdout.close()
         return self._process.returncode
 
@@ -120,9 +122,12 @@ class Running:
             when = "before it was stopped" if ended is not None else "when it was stopped"
             raise self._failed(f"ended with {code} {when}")
 
+    def _read_errors(self):
+        """What it has said on stderr; its own place in the file is left alone."""
+        return os.pread(self._stderr.fileno(), 4096, 0).decode(errors="replace").strip()
+
     def _failed(self, what):
-        self._stderr.seek(0)
-        errors = self._stderr.read().decode(errors="replace").strip()
+        errors = self._errors if self._stderr.closed else self._read_errors()
         return ServerFailed(f"`{' '.join(self.command)}` {what}" + (errors and f": {errors}"))
 
 

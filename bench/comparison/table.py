@@ -106,7 +106,7 @@ def shares(view, width):
     if len(keep) == 1:
         return ""
     rows = [[row[at] for at in keep] for row in rows]
-    return ("CPU per message, relative to a raw TCP echo on the same loop (of peers: on epoll)\n"
+    return ("CPU per message, relative to a raw TCP echo on the same loop (peers: by hand)\n"
             + grid([head[at] for at in keep], rows, width))
 
 

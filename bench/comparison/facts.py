@@ -15,6 +15,8 @@ from house import code_lines, sources  # noqa: E402  what a line of code is, as 
 
 from .plan import scripted  # noqa: E402
 
+SOURCE = 4  # seconds that compiling one takes, about
+
 
 def describe(server, skipped):
     """A server's object in results.json, before anything is measured."""
@@ -67,31 +69,42 @@ class Compiler:
 
     def seconds(self, server):
         """Of the sources of its adapter, or of its code; None if there is nothing to compile."""
-        files = sources(ROOT / server.adapter) if server.adapter else [ROOT / (server.code or "")]
-        times = [self.time(self.commands[str(file)]) for file in files if str(file) in self.commands]
+        times = [self.time(command) for command in self.commands_of(server)]
         return None if not times or None in times else sum(times)
 
-    def time(self, command):
-        words = shlex.split(command["command"])
-        out = words.index("-o") + 1
-        made = Path(command["directory"]) / words[out]
-        if not made.is_file():
-            return None
-        key = f"{made} {made.stat().st_mtime_ns}"
-        if key not in self.known:
-            self.known[key] = self.compile(words, out, command["directory"])
-            self.store.parent.mkdir(parents=True, exist_ok=True)
-            self.store.write_text(json.dumps(self.known))
-        return self.known[key]
+    def expected(self, servers):
+        """How many seconds finding that out will take, about."""
+        keys = {self.key(command) for server in servers for command in self.commands_of(server)}
+        return SOURCE * len(keys - self.known.keys())
+
+    def commands_of(self, server):
+        files = sources(ROOT / server.adapter) if server.adapter else [ROOT / (server.code or "")]
+        return [self.commands[str(file)] for file in files if str(file) in self.commands]
 
     @staticmethod
-    def compile(words, out, directory):
-        """CPU seconds of a command whose word `out` is the file it writes; None if it fails."""
+    def key(command):
+        """What the build made of it, and when; None if it is not built."""
+        words = shlex.split(command["command"])
+        made = Path(command["directory"]) / words[words.index("-o") + 1]
+        return f"{made} {made.stat().st_mtime_ns}" if made.is_file() else None
+
+    def time(self, command):
+        key = self.key(command)
+        if key is not None and key not in self.known:
+            self.known[key] = self.compile(command)
+            self.store.parent.mkdir(parents=True, exist_ok=True)
+            self.store.write_text(json.dumps(self.known))
+        return self.known.get(key)
+
+    @staticmethod
+    def compile(command):
+        """CPU seconds of it; None if it fails."""
+        words = shlex.split(command["command"])
         with tempfile.TemporaryDirectory() as folder:
-            words = [*words[:out], f"{folder}/out.o", *words[out + 1:]]
+            words[words.index("-o") + 1] = f"{folder}/out.o"
             before = os.times()
             done = subprocess.run(
-                words, cwd=directory, env=os.environ | {"CCACHE_DISABLE": "1"},
+                words, cwd=command["directory"], env=os.environ | {"CCACHE_DISABLE": "1"},
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
             after = os.times()

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from . import facts, machine, table
-from .measure import Bench, Failed
+from .measure import Bench, Failed, Starved
 from .options import ROOT, choose, parse, plan_of
 from .plan import COUNTING, scripted
 from .progress import Progress, time_text
@@ -19,7 +19,7 @@ from .syscalls import Unavailable
 
 INTERRUPTED = 130  # what a shell makes of SIGINT
 SPARE_FILES = 50  # descriptors that a program needs beside its connections
-CHECKING = 0.5  # seconds for a server's checks, about
+CHECKING = 0.3  # seconds for a server's checks, about
 RUNTIME = ("libc6", "libstdc++6")
 
 
@@ -35,8 +35,12 @@ class Comparison:
         self.servers = [server for server in self.chosen if not self.missing[server.name]]
         self.seed = random.SystemRandom().getrandbits(32) if options.seed is None else options.seed
         self.random = random.Random(self.seed)
-        self.expected = (self.plan.all_seconds(self.servers, not options.no_syscalls)
-                         + CHECKING * len(self.servers))
+        self.compiler = facts.Compiler(self.bin.parent, options.json.with_name("compile.json"))
+        self.compiled = [] if options.quick else [s for s in self.servers if not scripted(s)]
+        self.expected = (
+            self.plan.all_seconds(self.servers, not options.no_syscalls)
+            + CHECKING * len(self.to_check()) + self.compiler.expected(self.compiled)
+        )
 
     def within_file_limit(self, plan):
         """Raises the limit of open files as far as it goes, for who is started from here inherits
@@ -93,8 +97,7 @@ class Comparison:
                 self.results.write(self.options.json)
             if not self.options.no_syscalls:
                 self.count_syscalls()
-            if not self.options.quick:
-                self.time_compiler()
+            self.time_compiler()
             if self.options.instructions:
                 self.count_instructions()
             complete = True
@@ -124,13 +127,14 @@ class Comparison:
             "scenarios": plan.scenarios,
         }
 
+    def to_check(self):
+        return [server for server in self.servers if server.protocol == "websocket"]
+
     def check(self):
         """The echoes of each, with an independent client. Who fails is not measured."""
         self.progress.heading("checking echoes")
-        for server in list(self.servers):
+        for server in self.to_check():
             self.progress.step(f"checking {server.name}", CHECKING)
-            if server.protocol != "websocket":
-                continue
             checks = self.results.servers[server.name]["checks"]
             try:
                 checks["passed"] = self.bench.check(server)
@@ -157,13 +161,17 @@ class Comparison:
         return these
 
     def attempt(self, server, cell, action):
-        """What fails once is not asked again, and the others go on."""
+        """What fails is not asked again, and the others go on. A run that got no time is repeated,
+        and that is told."""
         if (server.name, cell) in self.results.failures:
             return
-        try:
-            action()
-        except Failed as error:
-            self.results.fail(server.name, cell, str(error))
+        for last in (False, True):
+            try:
+                return action()
+            except Failed as error:
+                if last or not isinstance(error, Starved):
+                    return self.results.fail(server.name, cell, str(error))
+                self.results.repeat(server.name, cell, str(error))
 
     def count_syscalls(self):
         self.progress.heading("counting system calls")
@@ -178,12 +186,10 @@ class Comparison:
                     return
 
     def time_compiler(self):
-        self.progress.heading("compiling the adapters")
-        compiler = facts.Compiler(self.bin.parent, self.options.json.with_name("compile.json"))
-        for server in self.chosen:
-            self.progress.step(f"compiling {server.name}", 0)
-            if not self.missing[server.name] and not scripted(server):
-                self.results.servers[server.name]["compile_seconds"] = compiler.seconds(server)
+        self.progress.heading("compiling")
+        for server in self.compiled:
+            self.progress.step(f"compiling {server.name}", self.compiler.expected([server]))
+            self.results.servers[server.name]["compile_seconds"] = self.compiler.seconds(server)
 
     def count_instructions(self):
         """Of timtow's echo servers, which bench/instructions.py knows how to drive."""
@@ -252,6 +258,8 @@ def main(arguments):
         return fail("no server is there: " + "; ".join(filter(None, comparison.missing.values())))
     try:
         return comparison.run()
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return fail(str(error))
 

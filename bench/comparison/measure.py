@@ -10,9 +10,16 @@ from .server import ServerFailed
 DEADLINE = 60  # seconds that bench-load takes at most
 GRACE = 10  # seconds more, until it is taken for hung
 
+# What bench-load says when other programs had the processor for a whole run.
+STARVED = "nothing came back while it was measured"
+
 
 class Failed(Exception):
     """What went wrong in a run; a sentence."""
+
+
+class Starved(Failed):
+    """The run says nothing of the server: it is worth another."""
 
 
 def on(cpu):
@@ -74,8 +81,8 @@ class Bench:
                 process.kill()
                 process.communicate()
         if process.returncode != 0:
-            said = errors.strip().splitlines()
-            raise Failed(said[-1] if said else f"bench-load ended with {process.returncode}")
+            said = errors.strip() or f"bench-load ended with {process.returncode}"
+            raise (Starved if STARVED in said else Failed)(said)
         return json.loads(out)
 
 

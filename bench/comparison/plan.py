@@ -14,8 +14,8 @@ DRAIN = 64 * KIB  # bytes/s that a slow reader takes
 
 # What starting a server and a client costs, and opening or closing a connection, about. Only the
 # remaining time is made of it, and corrected by what it took so far.
-START, CONNECTION = 0.15, 0.0002
-COUNTING = 0.9  # a cell's two runs under strace
+START, CONNECTION = 0.08, 0.0001
+COUNTING = 0.5  # a cell's two runs under strace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +100,8 @@ class Plan:
     scripted: tuple  # the cells that servers in Perl are measured on: they take long for others
     counted: tuple  # the cells that system calls are counted on
     count: int  # messages: of the short one of the two runs that are counted
-    once: tuple = ()  # the cells that are measured in the first rounds only: they take long
-    once_rounds: int = 1
-    scenarios: dict = dataclasses.field(default_factory=dict)
+    scenarios: dict
+    few: dict = dataclasses.field(default_factory=dict)  # {cell: rounds} of those that take long
 
     def cells_of(self, server):
         """The cells that a server is measured on."""
@@ -113,7 +112,7 @@ class Plan:
         return [cell for cell in self.cells_of(server) if cell in self.counted]
 
     def rounds_of(self, cell):
-        return min(self.rounds, self.once_rounds) if cell in self.once else self.rounds
+        return min(self.rounds, self.few.get(cell, self.rounds))
 
     def warmup_of(self, server):
         return self.warmup_scripted if scripted(server) else self.warmup
@@ -163,7 +162,7 @@ def quick(sizes=None):
     idle = Cell("idle", 200)
     return Plan(
         "quick", (*closed, idle), rounds=2, seconds=0.1, warmup=0.05, warmup_scripted=0.1,
-        scripted=tuple(closed[:1]), counted=tuple(closed[:1]), count=250, once=(idle,),
+        scripted=tuple(closed[:1]), counted=tuple(closed[:1]), count=250, few={idle: 1},
         scenarios=scenarios(closed, idle=[idle]),
     )
 
@@ -173,14 +172,14 @@ def default(sizes=None):
     closed = matrix(sizes or (16, 16 * KIB), [50], [1])
     piped = matrix(sizes[:1] if sizes else (16,), [50], [16])
     latency = Cell("open", 50, rate=RATE)
-    # Of these a round takes long, or an interval would say little: what they tell is coarse.
+    # A round of these takes long, so few have to do: they show what is far apart, or is counted.
     churn, fanout = Cell("churn", 16), Cell("fanout", 1000)
-    idle = [Cell("idle", count) for count in (100, 1000, 10000)]
+    idle = [Cell("idle", count) for count in (1000, 10000)]
     return Plan(
         "default", (*closed, *piped, latency, churn, *idle, fanout), rounds=6, seconds=0.15,
         warmup=0.05, warmup_scripted=0.5, scripted=tuple(closed[:1]),
-        counted=(closed[0], *piped, churn), count=500,
-        once=(*idle, churn, fanout), once_rounds=1,
+        counted=(closed[0], *piped, churn), count=300,
+        few={latency: 3, churn: 2, fanout: 1} | dict.fromkeys(idle, 1),
         scenarios=scenarios(closed + piped, [latency], idle, [churn], [fanout]),
     )
 
@@ -200,7 +199,7 @@ def full(sizes=None):
         "full", cells, rounds=8, seconds=0.5,
         warmup=0.3, warmup_scripted=1.0, scripted=(*scripted, *churn),
         counted=(*(c for c in closed if c.connections != 1000 and c.size < MIB), *churn), count=1000,
-        once=(*idle, *slow), once_rounds=3,
+        few=dict.fromkeys(idle + slow, 3),
         scenarios=scenarios(closed, latency, idle, churn, fanout, text, slow),
     )
 

@@ -21,6 +21,7 @@ class Results:
         self.servers = servers
         self.runs = {}  # {(server, cell): {round: bench-load's JSON}}
         self.failures = {}  # {(server, cell): sentence}
+        self.repeated = {}  # {(server, cell): [why a run was, ...]}
         self.syscalls = {}  # {(server, cell): {name: per message}}
 
     def add(self, server, cell, at, run):
@@ -28,6 +29,9 @@ class Results:
 
     def fail(self, server, cell, sentence):
         self.failures.setdefault((server, cell), sentence)
+
+    def repeat(self, server, cell, sentence):
+        self.repeated.setdefault((server, cell), []).append(sentence)
 
     def failed(self):
         """Every sentence on what did not work: {server: [sentence, ...]}."""
@@ -71,6 +75,7 @@ class Results:
         return {
             "server": name, **cell.key(),
             "failed": self.failures.get((name, cell)),
+            "repeated": self.repeated.get((name, cell), []),
             "rounds": [
                 {"round": at} | {k: v for k, v in run.items() if k != "latency_histogram"}
                 for at, run in runs.items()

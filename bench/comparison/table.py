@@ -127,15 +127,15 @@ def costs(view, width):
     main = next(iter(view.loads("main")), None)
     late = next(iter(view.loads("latency")), main)
     idle = view.loads("idle")
-    counted = dict.fromkeys(
+    counted = sorted({
         load(cell) for cell in view.results["cells"] if cell["syscalls_per_message"] is not None
-    )
+    }, key=order)
     columns = {
         "p50": lambda s: part(view.at(s, late), "latency", "p50", duration),
         "p99": lambda s: part(view.at(s, late), "latency", "p99", duration),
     }
-    for cell in list(counted)[:2]:
-        columns[f"calls {cell.connections}x{cell.pipeline}"] = lambda s, cell=cell: part(
+    for cell in counted[:2] + [cell for cell in counted[2:] if cell.mode == "churn"]:
+        columns[f"calls {cell.label()}"] = lambda s, cell=cell: part(
             view.at(s, cell), "syscalls_per_message", None, ratio)
     columns["switches"] = lambda s: part(view.at(s, main), "context_switches", "voluntary", ratio)
     for cell in idle[-1:]:
@@ -186,6 +186,9 @@ def notes(view):
         failed += [f"{load(cell).title()}: {cell['failed']}" for cell in cells if cell["failed"]]
         for sentence in failed:
             yield f"{server['name']} FAILED: {sentence}"
+        for cell in cells:
+            for sentence in cell["repeated"]:
+                yield f"{server['name']}, {load(cell).title()}: a run was repeated: {sentence}"
     skipped = [f"{s['name']} ({s['skipped']})" for s in results["servers"] if s["skipped"]]
     if skipped:
         yield f"Left out: {', '.join(skipped)}."

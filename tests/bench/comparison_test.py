@@ -4,6 +4,7 @@
 Called with the folder of the programs. The last line is `N passed, 0 failed`.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -20,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 
 from comparison import (  # noqa: E402
-    machine, options, plan, progress, results, server, statistics, syscalls, table,
+    machine, main, measure, options, plan, progress, results, server, statistics, syscalls, table,
 )
 from comparison.plan import Cell  # noqa: E402
 
@@ -196,6 +197,9 @@ class Parts(unittest.TestCase):
             with syscalls.Trace(2**22 + 1):  # no such process
                 pass
 
+    def test_what_is_worth_another_run_is_what_bench_load_says(self):
+        self.assertIn(f'"{measure.STARVED}', (server.BENCH / "load" / "report.cpp").read_text())
+
     def test_processors_apart(self):
         with mock.patch.object(machine, "siblings", lambda cpu: {cpu, cpu ^ 1}):
             self.assertEqual(machine.pinning({0, 1, 2, 3}), {"server": 3, "client": 1})
@@ -263,6 +267,7 @@ class Table(unittest.TestCase):
                 cpu *= slower * 1e-6
                 made.add(name, self.CELL, at, run_of(cpu, 0.9 / cpu, saturated=name != "slow"))
         made.add("fast", self.OPEN, 0, run_of(5e-6, 10000))
+        made.repeat("fast", self.CELL, "bench-load: nothing came back")
         made.fail("broken", self.CELL, "it ended with -11")
         made.syscalls["fast", self.CELL] = {"recvfrom": 1.0, "sendmsg": 1.0, "epoll_wait": 0.25}
         return json.loads(json.dumps(made.document(complete)))
@@ -302,6 +307,7 @@ class Table(unittest.TestCase):
         text = " ".join(self.lines(self.document()))
         for sentence in (
             "broken FAILED: 16 B, 50 connections, 1 in flight: it ended with -11",
+            "fast, 16 B, 50 connections, 1 in flight: a run was repeated: bench-load: nothing came",
             "wrong FAILED: no pong in 20 s", "Left out: absent (it is not there).",
             "* The server's core was not saturated",
             "Not ranked, for their intervals overlap with another's: fast, also-fast.",
@@ -358,10 +364,13 @@ def descendants(pid):
 
 class CommandLine(unittest.TestCase):
     def refused(self, *arguments):
-        result = ended(*arguments)
-        self.assertEqual((result.returncode, result.stdout), (2, ""), result)
-        self.assertRegex(result.stderr, r"\Acompare: [^\n]+; --help lists the options\n\Z")
-        return result.stderr
+        """Exit code 2, and one sentence on stderr: it is returned."""
+        with contextlib.redirect_stderr(io.StringIO()) as stderr, \
+                self.assertRaises(SystemExit) as end:
+            main.main(arguments)
+        self.assertEqual(end.exception.code, 2)
+        self.assertRegex(stderr.getvalue(), r"\Acompare: [^\n]+; --help lists the options\n\Z")
+        return stderr.getvalue()
 
     def test_bad_values(self):
         for option, value, said in (
@@ -427,7 +436,7 @@ class Runs(unittest.TestCase):
                           "floor-raw-epoll"})
         for name in ("poll", "epoll"):
             (about,) = (s for s in document["servers"] if s["name"] == name)
-            self.assertEqual(about["checks"], {"passed": 44, "failed": []})
+            self.assertEqual(about["checks"], {"passed": 43, "failed": []})
             self.assertGreater(about["adapter_lines"], 50)
             self.assertGreater(about["binary_bytes"], 50_000)
             self.assertIn(f"adapters/{name}/src/{name}.cpp", [c["path"] for c in about["code"]])
@@ -465,6 +474,22 @@ class Runs(unittest.TestCase):
         self.assertRegex(result.stdout, r"(?m)^epoll +FAILED$")
         self.assertIn("poll FAILED: 200 idle", result.stdout)
         self.assertIn("not counted: --no-syscalls was given", " ".join(result.stdout.split()))
+
+    def test_a_run_that_got_no_time_is_repeated_once(self):
+        load, once = programs / "bench-load", self.folder / "once"
+        starved = f'echo "bench-load: {measure.STARVED}, in 0.1 s" >&2; exit 1'
+        folder = self.programs_but(
+            bench_load=f'case $1 in idle) {starved};; esac\n'
+                       f'[ -e {once} ] || {{ touch {once}; {starved}; }}\nexec {load} "$@"')
+        result = ended("--quick", "--servers", "floor-raw-epoll", "--bin", folder, "--json",
+                       self.json, "--no-syscalls", "--rounds", 2, "--seed", 1)
+        self.assertEqual(result.returncode, 1, result)
+        cells = {c["mode"]: c for c in json.loads(self.json.read_text())["cells"]}
+        self.assertIn(measure.STARVED, cells["idle"]["failed"])
+        self.assertIsNone(cells["closed"]["failed"])
+        self.assertEqual(len(cells["closed"]["rounds"]), 2)
+        self.assertEqual(sum(len(c["repeated"]) for c in cells.values()),
+                         2 if cells["closed"]["repeated"] else 1)
 
     def test_a_server_that_crashes_says_more_than_its_client(self):
         poll = programs / "echo-poll"

@@ -55,7 +55,7 @@ class Churn {
   void advance(Connection& connection) {
     using State = Connection::State;
     if (connection.state() == State::open && connection.outstanding() == 0)
-      connection.expected() == 0 ? connection.send(1) : connection.close();
+      connection.check().expected() == 0 ? connection.send(1) : connection.close();
     if (connection.state() != State::closed) return;
     measurement_.add(1);
     measurement_.add_latency(now() - connection.sent_at);

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include <sys/resource.h>
-#include <time.h>
 
 #include "fail.hpp"
 
@@ -14,8 +13,6 @@ namespace {
 
 // Few enough for the queue of connections that a server has yet to accept.
 constexpr std::size_t opening_at_once = 128;
-
-constexpr Time resting_time = second / 10;
 
 void allow_descriptors(std::size_t count) {
   rlimit limit{};
@@ -63,15 +60,10 @@ void Client::warm_up() {
   }
 }
 
-void Client::rest() {
-  const timespec time{.tv_sec = 0, .tv_nsec = resting_time};
-  nanosleep(&time, nullptr);
-}
-
 void Client::close(Measurement& measurement) {
   for (const auto& connection : connections_) measurement.add_checked(connection->check());
   connections_.clear();
-  rest();
+  measurement.process.rest();
   measurement.memory_after = measurement.process.memory();
 }
 

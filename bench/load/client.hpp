@@ -24,9 +24,6 @@ class Client {
   // Has each of them echo a message, so that the server has whatever it needs but once.
   void warm_up();
 
-  // Waits, so that the server comes to an end of what it is doing.
-  void rest();
-
   // Closes all of them, lets the server rest, and takes down what is to be told of
   // them at the end.
   void close(Measurement& measurement);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t buffer_size = 256 * 1024;
 constexpr std::size_t longest_answer = 16 * 1024;
+constexpr int normal_closure = 1000, no_code = 1005;  // RFC 6455, section 7.4.1
 
 // Ports are handed out by address, so connections come from 127.0.0.2 to 127.0.0.254 in turn.
 sockaddr_in source_of(unsigned number) {
@@ -102,7 +103,7 @@ std::size_t Connection::read(std::size_t most_bytes) {
   const ssize_t size = recv(socket_, shared_.buffer.data(), std::min(most_bytes, buffer_size), 0);
   if (size > 0) return take({shared_.buffer.data(), static_cast<std::size_t>(size)});
   if (size == 0) {
-    const bool closed = state_ == State::closing && (!shared_.tape.framed || !head_.empty());
+    const bool closed = state_ == State::closing && (!shared_.tape.framed || close_frame_came_);
     closed ? end() : lose("the server ended the connection");
   } else if (errno != EAGAIN && errno != EINTR) {
     lose(std::strerror(errno));
@@ -113,8 +114,6 @@ std::size_t Connection::read(std::size_t most_bytes) {
 std::size_t Connection::take(std::string_view bytes) {
   if (state_ == State::handshake) take_answer(bytes);
   const std::size_t messages = check_.take(bytes);
-  if (check_.messages() > expected_ || (outstanding() == 0 && check_.inside_message()))
-    fail_because("more came back than was sent, after " + std::to_string(expected_) + " echoes");
   if (!bytes.empty()) take_close_frame(bytes);
   return messages;
 }
@@ -135,20 +134,20 @@ void Connection::take_answer(std::string_view& bytes) {
   state_ = State::open;
 }
 
-// Only as an answer to ours.
+// Only as an answer to ours, and then nothing behind it.
 void Connection::take_close_frame(std::string_view bytes) {
   head_ += bytes;
-  const std::size_t size = head_.size() < 2 ? 2 : 2 + static_cast<unsigned char>(head_[1]);
+  const auto byte = [this](std::size_t at) { return static_cast<unsigned char>(head_[at]); };
+  const std::size_t size = head_.size() < 2 ? 2 : std::size_t{2} + byte(1);
   if (head_.size() < size) return;
-  const int code =
-      size < 4 ? 1005
-               : static_cast<unsigned char>(head_[2]) << 8 | static_cast<unsigned char>(head_[3]);
-  const bool expected = state_ == State::closing && (code == 1000 || code == 1005);
   if (may_be_dropped_) return end();
-  if (!expected || head_.size() > size)
+  const int code = size < 4 ? no_code : byte(2) << 8 | byte(3);
+  if (state_ != State::closing || (code != normal_closure && code != no_code))
     fail_because("expected " + waits_for() + ", came a Close frame with code " +
                  std::to_string(code) + " \"" +
-                 (size > 4 ? head_.substr(4, size - 4) : std::string{}) + '"');
+                 head_.substr(0, size).substr(std::min<std::size_t>(size, 4)) + '"');
+  if (head_.size() > size) fail_because("bytes came behind the Close frame");
+  close_frame_came_ = true;
 }
 
 void Connection::lose(const std::string& how) {
@@ -165,7 +164,7 @@ void Connection::end() {
 void Connection::send(std::uint64_t messages) {
   const bool waits = is_sending();
   left_to_send_ += messages * shared_.tape.sent_unit;
-  expected_ += messages;
+  check_.expect(messages);
   if (!waits) flush();
 }
 
@@ -186,7 +185,7 @@ void Connection::flush() {
 void Connection::stop_sending() {
   const std::size_t whole = left_to_send_ / shared_.tape.sent_unit;
   left_to_send_ -= whole * shared_.tape.sent_unit;
-  expected_ -= whole;
+  check_.expect_less(whole);
 }
 
 void Connection::close() {
@@ -226,14 +225,16 @@ std::string Connection::waits_for() const {
     case State::handshake:
       return "the answer to the handshake";
     case State::closing:
-      return shared_.tape.framed && head_.empty() ? "a Close frame" : "the end of the connection";
+      return shared_.tape.framed && !close_frame_came_ ? "a Close frame"
+                                                       : "the end of the connection";
     case State::open:
       break;
     case State::closed:
       return "nothing";
   }
   if (outstanding() == 0) return "nothing";
-  return std::to_string(outstanding()) + " more echoes after " + std::to_string(check_.messages());
+  return std::to_string(outstanding()) + " more after " + std::to_string(check_.messages()) +
+         " echoes";
 }
 
 std::string Connection::describe() const {

@@ -48,7 +48,7 @@ class Connection {
   // Sends so many messages more, with one call if the socket takes them.
   void send(std::uint64_t messages);
   // So many will come that others have sent.
-  void expect(std::uint64_t messages) { expected_ += messages; }
+  void expect(std::uint64_t messages) { check_.expect(messages); }
   // Sends no message that has not begun to leave.
   void stop_sending();
   // Closes as the protocol has it; all echoes must be back. Ends in State::closed.
@@ -62,8 +62,7 @@ class Connection {
   unsigned number() const { return number_; }
   bool is_sending() const { return left_to_send_ > 0; }
   std::size_t left_to_send() const { return left_to_send_; }
-  std::uint64_t expected() const { return expected_; }
-  std::uint64_t outstanding() const { return expected_ - check_.messages(); }
+  std::uint64_t outstanding() const { return check_.outstanding(); }
   const EchoCheck& check() const { return check_; }
   bool is_waiting() const { return state_ != State::open || outstanding() > 0; }
   // Which one it is and what it waits for, in words.
@@ -93,10 +92,10 @@ class Connection {
   std::uint32_t watched_ = 0;
   bool may_be_dropped_ = false;
   bool reads_by_itself_ = true;
+  bool close_frame_came_ = false;
 
   std::size_t next_byte_;  // on the tape
   std::size_t left_to_send_ = 0;
-  std::uint64_t expected_ = 0;
   EchoCheck check_;
   std::string head_;  // what has come of the answer, later of the Close frame
 };

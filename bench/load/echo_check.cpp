@@ -73,10 +73,13 @@ EchoCheck::EchoCheck(const Tape& tape, std::size_t batch, unsigned connection)
 std::size_t EchoCheck::take(std::string_view& bytes) {
   const std::uint64_t before = messages_;
   while (!bytes.empty()) {
+    if (at_ == 0 && tape_->framed && first_byte(bytes) == close) break;
+    if (outstanding() == 0)
+      fail("connection %u: more came back than was sent, after %llu echoes", connection_,
+           number(messages_));
     if (fragmented_) {
       take_fragment(bytes);
     } else if (!take_run(bytes)) {
-      if (at_ == 0 && tape_->framed && first_byte(bytes) == close) break;
       if (at_ < tape_->echoed_header)
         take_header(bytes);
       else
@@ -89,8 +92,9 @@ std::size_t EchoCheck::take(std::string_view& bytes) {
 // Small messages that are as they must be, as many as there are to the end of the tape.
 bool EchoCheck::take_run(std::string_view& bytes) {
   const std::size_t unit = tape_->echoed_unit;
-  const std::size_t size = std::min(bytes.size(), tape_->echoed.size() - (start_ + at_));
-  if (!small_ || !equal(bytes.data(), expected(), size)) return false;
+  const std::size_t size =
+      std::min({bytes.size(), tape_->echoed.size() - (start_ + at_), outstanding() * unit - at_});
+  if (!small_ || !equal(bytes.data(), right(), size)) return false;
   bytes.remove_prefix(size);
   const std::size_t ended = (at_ + size) / unit;
   at_ = (at_ + size) % unit;
@@ -104,8 +108,8 @@ bool EchoCheck::take_run(std::string_view& bytes) {
 
 void EchoCheck::take_header(std::string_view& bytes) {
   const std::size_t size = std::min(bytes.size(), tape_->echoed_header - at_);
-  if (!equal(bytes.data(), expected(), size)) {
-    fragmented_ = tape_->framed && at_ == 0 && first_byte(bytes) == (*expected() & 0x7F);
+  if (!equal(bytes.data(), right(), size)) {
+    fragmented_ = tape_->framed && at_ == 0 && first_byte(bytes) == (*right() & 0x7F);
     if (!fragmented_) wrong_header(bytes);
     at_ = tape_->echoed_header;
     return;
@@ -165,13 +169,12 @@ void EchoCheck::begin_fragment(std::string_view head) {
 
 // `bytes` belong at at_, in the payload.
 void EchoCheck::compare_payload(std::string_view bytes) const {
-  if (equal(bytes.data(), expected(), bytes.size())) return;
-  const auto [wrong, right] = std::mismatch(bytes.begin(), bytes.end(), expected());
-  fail("connection %u, message %llu: byte %zu of the payload is %02x, expected %02x", connection_,
+  if (equal(bytes.data(), right(), bytes.size())) return;
+  const auto [wrong, wanted] = std::mismatch(bytes.begin(), bytes.end(), right());
+  fail("connection %u, message %llu: byte %zu of the payload is %s, expected %s", connection_,
        number(messages_),
        at_ - tape_->echoed_header + static_cast<std::size_t>(wrong - bytes.begin()),
-       static_cast<unsigned>(static_cast<unsigned char>(*wrong)),
-       static_cast<unsigned>(static_cast<unsigned char>(*right)));
+       hexadecimal({&*wrong, 1}).c_str(), hexadecimal({wanted, 1}).c_str());
 }
 
 void EchoCheck::end_message() {

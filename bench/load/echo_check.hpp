@@ -20,11 +20,16 @@ class EchoCheck {
   // ends the program.
   EchoCheck(const Tape& tape, std::size_t batch, unsigned connection);
 
+  // So many messages more have to come, or less.
+  void expect(std::uint64_t messages) { expected_ += messages; }
+  void expect_less(std::uint64_t messages) { expected_ -= messages; }
+
   // Takes what it can off the front and returns how many messages ended in it. What stays begins
   // with a Close frame, which comes between messages.
   std::size_t take(std::string_view& bytes);
 
-  bool inside_message() const { return at_ > 0 || fragmented_; }
+  std::uint64_t expected() const { return expected_; }
+  std::uint64_t outstanding() const { return expected_ - messages_; }
   std::uint64_t messages() const { return messages_; }
   std::uint64_t headers() const { return headers_; }
   std::uint64_t payloads() const { return payloads_; }
@@ -38,7 +43,7 @@ class EchoCheck {
   void compare_payload(std::string_view bytes) const;
   void end_message();
 
-  const char* expected() const { return tape_->echoed.data() + start_ + at_; }
+  const char* right() const { return tape_->echoed.data() + start_ + at_; }
   std::size_t left() const { return tape_->echoed_unit - at_; }
   bool is_sample() const { return small_ || messages_ % 16 == 0; }
 
@@ -57,6 +62,7 @@ class EchoCheck {
   std::size_t head_size_ = 0;
   std::size_t fragment_left_ = 0;
 
+  std::uint64_t expected_ = 0;
   std::uint64_t messages_ = 0;
   std::uint64_t headers_ = 0;
   std::uint64_t payloads_ = 0;

@@ -65,6 +65,7 @@ Measurement fanout(const Options& options) {
   measurement.memory_before = measurement.process.memory();
   Client client{options, options.connections + 1};
   client.open(options.connections + 1, true);
+  measurement.process.rest();  // until the server knows all whom it has accepted
   Fanout{client, measurement}.run();
   measurement.memory_during = measurement.process.memory();
   client.close(measurement);

@@ -9,10 +9,10 @@ Measurement idle(const Options& options) {
   Client client{options, options.active + options.connections};
   client.open(options.active);
   client.warm_up();
-  client.rest();
+  measurement.process.rest();
   measurement.memory_before = measurement.process.memory();
   client.open(options.connections);
-  client.rest();
+  measurement.process.rest();
   measurement.memory_during = measurement.process.memory();
   if (measurement.memory_during)
     measurement.memory_per_connection =

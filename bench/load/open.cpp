@@ -74,6 +74,7 @@ class OpenLoop {
     });
   }
 
+  // Of what was due in the window, whenever it comes back.
   void add_latency(Time time, Time due) {
     if (due >= measurement_.before.at) measurement_.latency.add(time - due);
   }
@@ -83,10 +84,10 @@ class OpenLoop {
     const auto& connections = client_.connections();
     const auto waits = [](const auto& connection) { return connection->is_waiting(); };
     while (now() < until && std::any_of(connections.begin(), connections.end(), waits)) wait(until);
-    std::uint64_t unanswered = 0;
+    const std::uint64_t answered = measurement_.latency.count();
     for (const auto& connection : connections) {
-      unanswered += connection->outstanding();
-      for (auto echo = connection->check().messages(); echo < connection->expected(); ++echo)
+      for (auto echo = connection->check().messages(); echo < connection->check().expected();
+           ++echo)
         add_latency(now(), due(*connection, echo));
     }
     const auto tell = [this](const char* name, auto value) {
@@ -94,7 +95,7 @@ class OpenLoop {
     };
     tell("rate_asked", client_.options().rate);
     tell("late", late_);
-    tell("unanswered", unanswered);
+    tell("unanswered", measurement_.latency.count() - answered);
     measurement_.client_was_bottleneck =
         static_cast<double>(late_) > late_share * static_cast<double>(sent_);
   }

@@ -52,8 +52,8 @@ Usage Process::usage() const {
   if (known()) {
     add_ticks(pid_, usage);
     add_switches(pid_, usage);
-    usage.cpu = read_clock(clock_);
   }
+  usage.cpu = cpu();
   usage.own_cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
   usage.at = now();
   return usage;
@@ -68,6 +68,15 @@ std::optional<Memory> Process::memory() const {
   memory.private_memory =
       (number_of(file, "Private_Clean") + number_of(file, "Private_Dirty")) * 1024;
   return memory;
+}
+
+void Process::rest() const {
+  constexpr timespec pause{.tv_sec = 0, .tv_nsec = second / 50};
+  for (int turn = 0; turn < 50; ++turn) {
+    const Time before = cpu();
+    nanosleep(&pause, nullptr);
+    if (cpu() == before) return;
+  }
 }
 
 }  // namespace load

@@ -105,7 +105,7 @@ Measurement slow(const Options& options) {
   Client client{options, options.active + options.connections};
   client.open(options.active);
   client.warm_up();
-  client.rest();
+  measurement.process.rest();
   measurement.memory_before = measurement.process.memory();
   client.open(options.connections, false, receive_buffer);
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 #include <string_view>
+#include <vector>
 
 #include <sys/random.h>
 
@@ -29,10 +30,10 @@ void fill_with_entropy(void* to, std::size_t size) {
     fail("no random bytes for masking keys: %s", std::strerror(errno));
 }
 
-Key fresh_key() {
-  Key key;
-  fill_with_entropy(key.data(), key.size());
-  return key;
+std::vector<Key> fresh_keys(std::size_t count) {
+  std::vector<Key> keys(count);
+  fill_with_entropy(keys.data(), count * sizeof(Key));
+  return keys;
 }
 
 std::string header(char opcode, std::size_t length, const Key* key) {
@@ -127,9 +128,8 @@ Tape::Tape(const Options& options) {
   sent.reserve(messages * sent_unit);
   echoed.reserve(messages * echoed_unit);
   Payloads payloads{options.payload, options.size};
-  for (std::size_t message = 0; message < messages; ++message) {
+  for (const Key& key : fresh_keys(messages)) {
     const std::string payload = payloads.next();
-    const Key key = fresh_key();
     sent += header(opcode, options.size, &key);
     append_masked(sent, payload, key);
     if (framed) echoed += header(opcode, options.size, nullptr) + payload;
@@ -138,7 +138,7 @@ Tape::Tape(const Options& options) {
 }
 
 std::string close_frame() {
-  const Key key = fresh_key();
+  const Key key = fresh_keys(1).front();
   std::string frame = header(close, 2, &key);
   append_masked(frame, "\x03\xE8", key);
   return frame;

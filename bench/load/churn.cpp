@@ -22,7 +22,7 @@ class Churn {
   void run() {
     const Options& options = client_.options();
     const auto step = [this](Time until) {
-      client_.wait(until, [this](Connection& connection, std::uint32_t events) {
+      return client_.wait(until, [this](Connection& connection, std::uint32_t events) {
         connection.ready(events);
         advance(connection);
       });
@@ -47,7 +47,7 @@ class Churn {
     auto& place = place_of(number);
     const Time time = now();
     place = std::make_unique<Connection>(client_.shared(), number,
-                                         number % client_.shared().tape.batches);
+                                         client_.shared().tape.place_of(number));
     place->sent_at = time;
     advance(*place);
   }

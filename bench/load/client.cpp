@@ -26,7 +26,7 @@ void allow_descriptors(std::size_t count) {
 }  // namespace
 
 Client::Client(const Options& options, std::size_t most_connections)
-    : deadline_(now() + from_seconds(options.deadline)), shared_(options) {
+    : time_(now()), deadline_(time_ + from_seconds(options.deadline)), shared_(options) {
   allow_descriptors(most_connections + 16);
 }
 
@@ -35,10 +35,9 @@ void Client::open(std::size_t count, bool together, int receive_buffer) {
   std::size_t opening = 0, open = 0;
   while (open < count) {
     while (opening < opening_at_once && open + opening < count) {
-      const std::size_t number = connections_.size();
-      const std::size_t batch = together ? 0 : number % shared_.tape.batches;
-      connections_.push_back(std::make_unique<Connection>(shared_, static_cast<unsigned>(number),
-                                                          batch, receive_buffer));
+      const auto number = static_cast<unsigned>(connections_.size());
+      const std::size_t first = together ? 0 : shared_.tape.place_of(number);
+      connections_.push_back(std::make_unique<Connection>(shared_, number, first, receive_buffer));
       (connections_.back()->state() == State::open ? open : opening) += 1;
     }
     if (opening == 0) continue;
@@ -68,12 +67,12 @@ void Client::close(Measurement& measurement) {
 }
 
 int Client::wait_for(epoll_event* events, int most, Time until) {
-  const Time time = now();
-  if (time >= deadline_) fail_at_deadline();
-  const Time wait = std::max<Time>(std::min(until, deadline_) - time, 0);
+  const Time wait = std::max<Time>(std::min(until, deadline_) - time_, 0);
   const timespec timeout{.tv_sec = wait / second, .tv_nsec = wait % second};
   const int count = epoll_pwait2(shared_.epoll, events, most, &timeout, nullptr);
   if (count < 0 && errno != EINTR) fail("epoll_pwait2: %s", std::strerror(errno));
+  time_ = now();
+  if (time_ >= deadline_) fail_at_deadline();
   return count;
 }
 

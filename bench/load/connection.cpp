@@ -16,6 +16,7 @@ namespace load {
 namespace {
 
 constexpr std::size_t buffer_size = 256 * 1024;
+constexpr std::size_t worth_skipping = 64 * 1024;
 constexpr std::size_t longest_answer = 16 * 1024;
 constexpr int normal_closure = 1000, no_code = 1005;  // RFC 6455, section 7.4.1
 
@@ -50,12 +51,12 @@ Shared::Shared(const Options& run)
 
 Shared::~Shared() { ::close(epoll); }
 
-Connection::Connection(Shared& shared, unsigned number, std::size_t batch, int receive_buffer)
+Connection::Connection(Shared& shared, unsigned number, std::size_t first, int receive_buffer)
     : shared_(shared),
       number_(number),
       socket_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
-      next_byte_(batch * shared.options.pipeline * shared.tape.sent_unit),
-      check_(shared.tape, batch, number) {
+      next_byte_(first * shared.tape.sent_unit),
+      check_(shared.tape, first, number) {
   if (socket_ < 0) fail_because(std::string{"no socket: "} + std::strerror(errno));
   set_option(socket_, IPPROTO_TCP, TCP_NODELAY, 1);
   if (receive_buffer > 0) set_option(socket_, SOL_SOCKET, SO_RCVBUF, receive_buffer);
@@ -70,11 +71,13 @@ void Connection::connect() {
   if (bind(socket_, generic(source), sizeof source) != 0)
     fail_because(std::string{"bind: "} + std::strerror(errno));
   const sockaddr_in& server = shared_.options.server;
-  if (::connect(socket_, generic(server), sizeof server) == 0) return connected();
-  if (errno == EADDRNOTAVAIL)
+  const bool at_once = ::connect(socket_, generic(server), sizeof server) == 0;
+  if (!at_once && errno == EADDRNOTAVAIL)
     fail_because("no local port is left: those of closed connections are taken for a minute more");
-  if (errno != EINPROGRESS) fail_because(std::string{"connect: "} + std::strerror(errno));
-  watch(EPOLLOUT);
+  if (!at_once && errno != EINPROGRESS)
+    fail_because(std::string{"connect: "} + std::strerror(errno));
+  watch();
+  if (at_once) connected();
 }
 
 void Connection::connected() {
@@ -90,25 +93,46 @@ void Connection::connected() {
         static_cast<ssize_t>(request.size()))
       fail_because(std::string{"the handshake was not sent: "} + std::strerror(errno));
   }
-  watch(EPOLLIN);
 }
 
+// An edge is told once. So what it tells is read until less comes than was asked for, or to the
+// very end if there is one.
 std::size_t Connection::ready(std::uint32_t events) {
   if (state_ == State::connecting) return connected(), 0;
   if ((events & EPOLLOUT) != 0) flush();
-  return (events & ~EPOLLOUT) != 0 ? read(buffer_size) : 0;
+  const std::uint32_t gone = events & (EPOLLHUP | EPOLLERR);
+  if (reads_only_when_told_ ? gone == 0 : (events & ~EPOLLOUT) == 0) return 0;
+  const bool to_the_end = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+  std::size_t messages = 0;
+  while (state_ != State::closed && receive(buffer_size, messages, to_the_end)) continue;
+  return messages;
 }
 
 std::size_t Connection::read(std::size_t most_bytes) {
-  const ssize_t size = recv(socket_, shared_.buffer.data(), std::min(most_bytes, buffer_size), 0);
-  if (size > 0) return take({shared_.buffer.data(), static_cast<std::size_t>(size)});
-  if (size == 0) {
+  std::size_t messages = 0;
+  receive(std::min(most_bytes, buffer_size), messages, false);
+  return messages;
+}
+
+// Whether there may be more.
+bool Connection::receive(std::size_t most_bytes, std::size_t& messages, bool to_the_end) {
+  const bool skips = check_.skippable() >= worth_skipping;
+  const std::size_t most = skips ? std::min(check_.skippable(), most_bytes) : most_bytes;
+  char* const buffer = shared_.buffer.data();
+  // MSG_TRUNC drops the bytes of a TCP stream without copying them.
+  const ssize_t result = recv(socket_, buffer, most, skips ? MSG_TRUNC : 0);
+  if (result > 0) {
+    const auto size = static_cast<std::size_t>(result);
+    messages += skips ? check_.skip(size) : take({buffer, size});
+    return to_the_end || size == most;
+  }
+  if (result == 0) {
     const bool closed = state_ == State::closing && (!shared_.tape.framed || close_frame_came_);
     closed ? end() : lose("the server ended the connection");
   } else if (errno != EAGAIN && errno != EINTR) {
     lose(std::strerror(errno));
   }
-  return 0;
+  return false;
 }
 
 std::size_t Connection::take(std::string_view bytes) {
@@ -140,7 +164,7 @@ void Connection::take_close_frame(std::string_view bytes) {
   const auto byte = [this](std::size_t at) { return static_cast<unsigned char>(head_[at]); };
   const std::size_t size = head_.size() < 2 ? 2 : std::size_t{2} + byte(1);
   if (head_.size() < size) return;
-  if (may_be_dropped_) return end();
+  if (reads_only_when_told_) return end();
   const int code = size < 4 ? no_code : byte(2) << 8 | byte(3);
   if (state_ != State::closing || (code != normal_closure && code != no_code))
     fail_because("expected " + waits_for() + ", came a Close frame with code " +
@@ -151,7 +175,7 @@ void Connection::take_close_frame(std::string_view bytes) {
 }
 
 void Connection::lose(const std::string& how) {
-  if (!may_be_dropped_) fail_because(how + "; expected " + waits_for());
+  if (!reads_only_when_told_) fail_because(how + "; expected " + waits_for());
   end();
 }
 
@@ -179,7 +203,6 @@ void Connection::flush() {
     next_byte_ = (next_byte_ + static_cast<std::size_t>(taken)) % tape.size();
     if (static_cast<std::size_t>(taken) < size) break;
   }
-  watch((reads_by_itself_ ? EPOLLIN : 0u) | (is_sending() ? EPOLLOUT : 0u));
 }
 
 void Connection::stop_sending() {
@@ -200,22 +223,13 @@ void Connection::close() {
     fail_because(std::string{"the Close frame was not sent: "} + std::strerror(errno));
 }
 
-void Connection::read_only_when_told() {
-  reads_by_itself_ = false;
-  may_be_dropped_ = true;
-  watch(0);
-}
-
-void Connection::watch(std::uint32_t events) {
-  if (is_watched_ && events == watched_) return;
+// Once for all, edge-triggered: nothing is asked again.
+void Connection::watch() {
   epoll_event event{};
-  event.events = events;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = this;
-  const int operation = is_watched_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (epoll_ctl(shared_.epoll, operation, socket_, &event) != 0)
+  if (epoll_ctl(shared_.epoll, EPOLL_CTL_ADD, socket_, &event) != 0)
     fail_because(std::string{"epoll_ctl: "} + std::strerror(errno));
-  is_watched_ = true;
-  watched_ = events;
 }
 
 std::string Connection::waits_for() const {

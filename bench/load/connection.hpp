@@ -55,7 +55,7 @@ class Connection {
   void close();
 
   // For a slow reader: it reads only when told, and may be disconnected for being slow.
-  void read_only_when_told();
+  void read_only_when_told() { reads_only_when_told_ = true; }
   std::size_t read(std::size_t most_bytes);
 
   State state() const { return state_; }
@@ -76,7 +76,8 @@ class Connection {
   void connect();
   void connected();
   void flush();
-  void watch(std::uint32_t events);
+  void watch();
+  bool receive(std::size_t most_bytes, std::size_t& messages, bool to_the_end);
   std::size_t take(std::string_view bytes);
   void take_answer(std::string_view& bytes);
   void take_close_frame(std::string_view bytes);
@@ -88,10 +89,7 @@ class Connection {
   unsigned number_;
   int socket_;
   State state_ = State::connecting;
-  bool is_watched_ = false;
-  std::uint32_t watched_ = 0;
-  bool may_be_dropped_ = false;
-  bool reads_by_itself_ = true;
+  bool reads_only_when_told_ = false;
   bool close_frame_came_ = false;
 
   std::size_t next_byte_;  // on the tape

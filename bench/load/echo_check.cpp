@@ -64,11 +64,11 @@ unsigned long long number(std::uint64_t value) { return value; }
 
 }  // namespace
 
-EchoCheck::EchoCheck(const Tape& tape, std::size_t batch, unsigned connection)
+EchoCheck::EchoCheck(const Tape& tape, std::size_t first, unsigned connection)
     : tape_(&tape),
       connection_(connection),
       small_(tape.echoed_unit <= small_message),
-      start_(batch * (tape.messages / tape.batches) * tape.echoed_unit) {}
+      start_(first * tape.echoed_unit) {}
 
 std::size_t EchoCheck::take(std::string_view& bytes) {
   const std::uint64_t before = messages_;
@@ -87,6 +87,17 @@ std::size_t EchoCheck::take(std::string_view& bytes) {
     }
   }
   return messages_ - before;
+}
+
+std::size_t EchoCheck::skippable() const {
+  return at_ < tape_->echoed_header || fragmented_ || is_sample() ? 0 : left();
+}
+
+std::size_t EchoCheck::skip(std::size_t size) {
+  at_ += size;
+  if (left() > 0) return 0;
+  end_message();
+  return 1;
 }
 
 // Small messages that are as they must be, as many as there are to the end of the tape.

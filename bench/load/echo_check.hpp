@@ -1,5 +1,5 @@
 // Holds what a connection receives against what it must be, message by message: every header, and
-// the payload of the first message and of every 16th. Small messages are compared whole, which is
+// the payload of the first message and of every 15th. Small messages are compared whole, which is
 // cheaper than to choose.
 //
 // A server may send a message in fragments (RFC 6455, section 5.4). That is what the slow way of
@@ -16,9 +16,9 @@ namespace load {
 
 class EchoCheck {
  public:
-  // The first message expected is the first of that batch. `connection` is for what it says when it
+  // `first` is the place of the first message on the tape; `connection` is for what it says when it
   // ends the program.
-  EchoCheck(const Tape& tape, std::size_t batch, unsigned connection);
+  EchoCheck(const Tape& tape, std::size_t first, unsigned connection);
 
   // So many messages more have to come, or less.
   void expect(std::uint64_t messages) { expected_ += messages; }
@@ -27,6 +27,11 @@ class EchoCheck {
   // Takes what it can off the front and returns how many messages ended in it. What stays begins
   // with a Close frame, which comes between messages.
   std::size_t take(std::string_view& bytes);
+
+  // The bytes to come that it would not look at; and what to call when they have come. Returns how
+  // many messages ended with it.
+  std::size_t skippable() const;
+  std::size_t skip(std::size_t size);
 
   std::uint64_t expected() const { return expected_; }
   std::uint64_t outstanding() const { return expected_ - messages_; }
@@ -45,7 +50,7 @@ class EchoCheck {
 
   const char* right() const { return tape_->echoed.data() + start_ + at_; }
   std::size_t left() const { return tape_->echoed_unit - at_; }
-  bool is_sample() const { return small_ || messages_ % 16 == 0; }
+  bool is_sample() const { return small_ || messages_ % 15 == 0; }
 
   [[noreturn]] void wrong_header(std::string_view came) const;
 

@@ -20,7 +20,7 @@ class Fanout {
   void run() {
     const Options& options = client_.options();
     const auto step = [this](Time until) {
-      client_.wait(until, [this](Connection& connection, std::uint32_t events) {
+      return client_.wait(until, [this](Connection& connection, std::uint32_t events) {
         deliver(connection.ready(events));
       });
     };

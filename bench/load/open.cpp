@@ -32,7 +32,7 @@ class OpenLoop {
         options, measurement_, options.messages, [this] { start_ = now(); },
         [this](Time until) {
           send_what_is_due();
-          wait(std::min(until, due(next_) - busy_time));
+          return wait(std::min(until, due(next_) - busy_time));
         });
     collect(now() + from_seconds(options.seconds) + second);
   }
@@ -63,8 +63,8 @@ class OpenLoop {
       client_.connections()[i % connections]->send((next_ - i + connections - 1) / connections);
   }
 
-  void wait(Time until) {
-    client_.wait(until, [this](Connection& connection, std::uint32_t events) {
+  Time wait(Time until) {
+    return client_.wait(until, [this](Connection& connection, std::uint32_t events) {
       std::uint64_t echo = connection.check().messages();
       const std::size_t echoes = connection.ready(events);
       measurement_.add(echoes);

@@ -112,14 +112,15 @@ Measurement slow(const Options& options) {
   SlowReaders readers{client, measurement};
   ClosedLoop active{client, measurement, options.active};
   const auto step = [&](Time until) {
-    client.wait(std::min(until, readers.next_turn()),
-                [&](Connection& connection, std::uint32_t events) {
-                  if (readers.owns(connection))
-                    readers.ready(connection, events);
-                  else
-                    active.ready(connection, events);
-                });
+    const Time time = client.wait(std::min(until, readers.next_turn()),
+                                  [&](Connection& connection, std::uint32_t events) {
+                                    if (readers.owns(connection))
+                                      readers.ready(connection, events);
+                                    else
+                                      active.ready(connection, events);
+                                  });
     readers.take_turn();
+    return time;
   };
   const auto start = [&] {
     readers.start();

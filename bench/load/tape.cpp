@@ -17,10 +17,8 @@ namespace {
 
 using Key = std::array<char, 4>;
 
-// What a tape may hold in bytes: little enough not to push the server out of the caches, if the
-// messages are small.
 constexpr std::size_t tape_bytes = std::size_t{1} << 22;
-constexpr std::size_t fewest_batches = 2;
+constexpr std::size_t fewest_messages = 4;
 constexpr std::size_t most_batches = 16;
 
 constexpr char text = 1, binary = 2, close = 8;
@@ -123,8 +121,10 @@ Tape::Tape(const Options& options) {
   echoed_header = header(opcode, options.size, framed ? nullptr : &any).size();
   echoed_unit = echoed_header + options.size;
 
-  batches = std::clamp(tape_bytes / (sent_unit * options.pipeline), fewest_batches, most_batches);
-  messages = batches * options.pipeline;
+  batch = options.pipeline;
+  const std::size_t room = std::max(tape_bytes / sent_unit, fewest_messages);
+  messages = batch * std::min(room / batch, most_batches);
+  if (messages == 0) messages = room;  // a batch goes round it
   sent.reserve(messages * sent_unit);
   echoed.reserve(messages * echoed_unit);
   Payloads payloads{options.payload, options.size};

@@ -13,8 +13,8 @@ namespace load {
 
 constexpr Time forever = std::numeric_limits<Time>::max();
 
-// `start` sends the first messages, `step(until)` waits once and does what there is to do. With
-// --messages the window ends with the echo number `target`.
+// `start` sends the first messages; `step(until)` waits once, does what there is to do, and returns
+// when the waiting was over. With --messages the window ends with the echo number `target`.
 template <typename Start, typename Step>
 void run_window(const Options& options, Measurement& measurement, std::uint64_t target, Start start,
                 Step step) {
@@ -25,10 +25,10 @@ void run_window(const Options& options, Measurement& measurement, std::uint64_t 
   } else {
     start();
     const Time begin = now() + from_seconds(options.warmup);
-    const Time end = begin + from_seconds(options.seconds);
-    while (now() < begin) step(begin);
+    while (step(begin) < begin) continue;
     measurement.begin();
-    while (now() < end) step(end);
+    const Time end = measurement.before.at + from_seconds(options.seconds);
+    while (step(end) < end) continue;
   }
   measurement.end();
 }

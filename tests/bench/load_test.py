@@ -73,7 +73,7 @@ class WrongServers(Case):
         self.check_answer(flip, sentence.format(0), "--size", 70000, "--pipeline", 3)
         self.check_nth_answer(21, flip, sentence.format(21))
         # Large ones are compared at samples.
-        self.check_nth_answer(16, flip, sentence.format(16), "--size", 1000, "--pipeline", 8)
+        self.check_nth_answer(15, flip, sentence.format(15), "--size", 1000, "--pipeline", 8)
 
     def test_the_last_byte(self):
         def flip(opcode, payload):
@@ -223,10 +223,9 @@ class WrongServers(Case):
             self.assertEqual(
                 self.failure(server.port, "--connections", 3, "--pipeline", 2, "--deadline", 0.4),
                 "the deadline of 0.4 s has passed; connection 0 waits for 2 more after 0 echoes")
-            self.assertEqual(self.failure(server.port, *SHORT, "--rate", 100, "--deadline", 0.4,
+            self.assertRegex(self.failure(server.port, *SHORT, "--rate", 100, "--deadline", 0.4,
                                           mode="open"),
-                             "the deadline of 0.4 s has passed; connection 0 waits for "
-                             "20 more after 0 echoes")
+                             r"connection 0 waits for \d+ more after 0 echoes$")
         with Server(lambda peer: peer.file.read()) as server:
             self.assertEqual(self.failure(server.port, "--deadline", 0.3),
                              "the deadline of 0.3 s has passed; connection 0 waits for the answer "
@@ -327,7 +326,7 @@ class RightServers(Case):
         if mode != "fanout":  # what is said of the others follows from the echoes
             self.assertGreaterEqual(found["validated"]["headers"], found["messages"])
         self.assertGreaterEqual(found["validated"]["headers"], found["validated"]["payloads"])
-        self.assertGreaterEqual(found["validated"]["payloads"] * 16, found["validated"]["headers"])
+        self.assertGreaterEqual(found["validated"]["payloads"] * 15, found["validated"]["headers"])
 
     def check_server(self, found):
         server = found["server"]
@@ -371,7 +370,7 @@ class OurServer(RightServers):
         found = self.check("closed", "--messages", 64, "--pipeline", 16, "--size", 1 << 20,
                            "--connections", 2)
         self.assertEqual(found["latency"]["count"], 4)
-        self.assertEqual(found["validated"], {"headers": 64, "payloads": 4})
+        self.assertEqual(found["validated"], {"headers": 64, "payloads": 6})
 
     def test_exactly_so_many_messages(self):
         found = self.check("closed", "--messages", 101, "--connections", 3, "--pipeline", 8)
@@ -530,8 +529,8 @@ class PythonServers(RightServers):
             found = self.measured("open", server.port, "--warmup", 0, "--seconds", 0.1,
                                   "--rate", 1000)
         self.check_numbers(found, "open")
-        self.assertEqual(found["messages"], 10)
-        # The first was due when the window began, and may belong to it or not.
+        # The first was due, and may be back, before the window began.
+        self.assertIn(found["messages"], (9, 10))
         self.assertIn(found["latency"]["count"] - found["unanswered"], (9, 10))
         self.assertGreaterEqual(found["latency"]["p50"], 1)
 

@@ -31,6 +31,7 @@ class Churn {
         options, measurement_, options.messages, [this] { start(); }, step);
     left_ = 0;
     while (alive_ > 0) step(forever);
+    client_.connections().clear();  // the places of them, empty
   }
 
  private:
@@ -84,7 +85,7 @@ Measurement churn(const Options& options) {
   Client client{options, options.concurrency};
   Churn{client, measurement}.run();
   measurement.memory_during = measurement.process.memory();
-  client.connections().clear();
+  measurement.tell("concurrency", options.concurrency);
   client.close(measurement);
   return measurement;
 }

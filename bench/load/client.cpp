@@ -26,7 +26,7 @@ void allow_descriptors(std::size_t count) {
 }  // namespace
 
 Client::Client(const Options& options, std::size_t most_connections)
-    : time_(now()), deadline_(time_ + from_seconds(options.deadline)), shared_(options) {
+    : deadline_(now() + from_seconds(options.deadline)), shared_(options) {
   allow_descriptors(most_connections + 16);
 }
 
@@ -66,13 +66,13 @@ void Client::close(Measurement& measurement) {
   measurement.memory_after = measurement.process.memory();
 }
 
-int Client::wait_for(epoll_event* events, int most, Time until) {
-  const Time wait = std::max<Time>(std::min(until, deadline_) - time_, 0);
+int Client::wait_for(epoll_event* events, int most, Time until, Time& time) {
+  const Time wait = std::max<Time>(std::min(until, deadline_) - now(), 0);
   const timespec timeout{.tv_sec = wait / second, .tv_nsec = wait % second};
   const int count = epoll_pwait2(shared_.epoll, events, most, &timeout, nullptr);
   if (count < 0 && errno != EINTR) fail("epoll_pwait2: %s", std::strerror(errno));
-  time_ = now();
-  if (time_ >= deadline_) fail_at_deadline();
+  time = now();
+  if (time >= deadline_) fail_at_deadline();
   return count;
 }
 

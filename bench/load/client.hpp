@@ -33,10 +33,11 @@ class Client {
   template <typename Ready>
   Time wait(Time until, Ready ready) {
     epoll_event events[256];
-    const int count = wait_for(events, 256, until);
+    Time time = 0;
+    const int count = wait_for(events, 256, until, time);
     for (int i = 0; i < count; ++i)
       ready(*static_cast<Connection*>(events[i].data.ptr), events[i].events);
-    return time_;
+    return time;
   }
 
   std::vector<std::unique_ptr<Connection>>& connections() { return connections_; }
@@ -44,10 +45,9 @@ class Client {
   const Options& options() const { return shared_.options; }
 
  private:
-  int wait_for(epoll_event* events, int most, Time until);
+  int wait_for(epoll_event* events, int most, Time until, Time& time);
   [[noreturn]] void fail_at_deadline() const;
 
-  Time time_;  // after the last wait
   Time deadline_;
   Shared shared_;
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -19,6 +19,7 @@ Measurement idle(const Options& options) {
         static_cast<double>(measurement.memory_during->private_memory -
                             measurement.memory_before->private_memory) /
         static_cast<double>(options.connections);
+  measurement.tell("active", options.active);
   ClosedLoop{client, measurement, options.active}.run();
   client.close(measurement);
   return measurement;

@@ -90,12 +90,9 @@ class OpenLoop {
            ++echo)
         add_latency(now(), due(*connection, echo));
     }
-    const auto tell = [this](const char* name, auto value) {
-      measurement_.more.emplace_back(name, static_cast<double>(value));
-    };
-    tell("rate_asked", client_.options().rate);
-    tell("late", late_);
-    tell("unanswered", measurement_.latency.count() - answered);
+    measurement_.tell("rate_asked", client_.options().rate);
+    measurement_.tell("late", late_);
+    measurement_.tell("unanswered", measurement_.latency.count() - answered);
     measurement_.client_was_bottleneck =
         static_cast<double>(late_) > late_share * static_cast<double>(sent_);
   }

@@ -48,14 +48,11 @@ Process::Process(pid_t pid) : pid_(pid) {
 }
 
 Usage Process::usage() const {
-  Usage usage;
-  if (known()) {
-    add_ticks(pid_, usage);
-    add_switches(pid_, usage);
-  }
-  usage.cpu = cpu();
-  usage.own_cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-  usage.at = now();
+  // What is exact goes first, for the rest takes a while.
+  Usage usage{.at = now(), .own_cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID), .cpu = cpu()};
+  if (!known()) return usage;
+  add_ticks(pid_, usage);
+  add_switches(pid_, usage);
   return usage;
 }
 

@@ -52,6 +52,7 @@ class SlowReaders {
     std::size_t kept = 0;
     for (Connection* reader : readers_) {
       if (share > 0 && reader->state() == Connection::State::open) reader->read(share);
+      fill(*reader);
       kept += reader->outstanding() * client_.shared().tape.sent_unit - reader->left_to_send();
     }
     if (kept > most_kept) limit_reached_ = true;
@@ -64,12 +65,11 @@ class SlowReaders {
       messages += reader->check().messages();
       if (reader->state() == Connection::State::closed) ++dropped;
     }
-    const auto tell = [this](const char* name, auto value) {
-      measurement_.more.emplace_back(name, static_cast<double>(value));
-    };
-    tell("slow_messages", messages);
-    tell("slow_disconnected", dropped);
-    tell("slow_stopped_sending", limit_reached_);
+    measurement_.tell("active", client_.options().active);
+    measurement_.tell("drain", client_.options().drain);
+    measurement_.tell("slow_messages", messages);
+    measurement_.tell("slow_disconnected", dropped);
+    measurement_.tell("slow_stopped_sending", limit_reached_);
   }
 
  private:

@@ -1,5 +1,5 @@
-// The order of a run: begin, warm up, measure; or measure from the beginning, if messages are
-// counted.
+// The order of a run: begin, warm up, measure; or measure from the beginning, if there is no time
+// to warm up or messages are counted.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,17 @@ constexpr Time forever = std::numeric_limits<Time>::max();
 template <typename Start, typename Step>
 void run_window(const Options& options, Measurement& measurement, std::uint64_t target, Start start,
                 Step step) {
-  if (options.messages > 0) {
-    measurement.begin();
-    start();
-    while (measurement.messages < target) step(forever);
-  } else {
-    start();
+  const bool warms_up = options.messages == 0 && options.warmup > 0;
+  if (!warms_up) measurement.begin();
+  start();
+  if (warms_up) {
     const Time begin = now() + from_seconds(options.warmup);
     while (step(begin) < begin) continue;
     measurement.begin();
+  }
+  if (options.messages > 0) {
+    while (measurement.messages < target) step(forever);
+  } else {
     const Time end = measurement.before.at + from_seconds(options.seconds);
     while (step(end) < end) continue;
   }

@@ -22,7 +22,7 @@ class Churn {
   void run() {
     const Options& options = client_.options();
     const auto step = [this](Time until) {
-      client_.wait(until, [this](Connection& connection, std::uint32_t events) {
+      return client_.wait(until, [this](Connection& connection, std::uint32_t events) {
         connection.ready(events);
         advance(connection);
       });
@@ -31,6 +31,7 @@ class Churn {
         options, measurement_, options.messages, [this] { start(); }, step);
     left_ = 0;
     while (alive_ > 0) step(forever);
+    client_.connections().clear();  // the places of them, empty
   }
 
  private:
@@ -47,7 +48,7 @@ class Churn {
     auto& place = place_of(number);
     const Time time = now();
     place = std::make_unique<Connection>(client_.shared(), number,
-                                         number % client_.shared().tape.batches);
+                                         client_.shared().tape.place_of(number));
     place->sent_at = time;
     advance(*place);
   }
@@ -55,7 +56,7 @@ class Churn {
   void advance(Connection& connection) {
     using State = Connection::State;
     if (connection.state() == State::open && connection.outstanding() == 0)
-      connection.expected() == 0 ? connection.send(1) : connection.close();
+      connection.check().expected() == 0 ? connection.send(1) : connection.close();
     if (connection.state() != State::closed) return;
     measurement_.add(1);
     measurement_.add_latency(now() - connection.sent_at);
@@ -84,7 +85,7 @@ Measurement churn(const Options& options) {
   Client client{options, options.concurrency};
   Churn{client, measurement}.run();
   measurement.memory_during = measurement.process.memory();
-  client.connections().clear();
+  measurement.tell("concurrency", options.concurrency);
   client.close(measurement);
   return measurement;
 }

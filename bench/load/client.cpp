@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include <sys/resource.h>
-#include <time.h>
 
 #include "fail.hpp"
 
@@ -14,8 +13,6 @@ namespace {
 
 // Few enough for the queue of connections that a server has yet to accept.
 constexpr std::size_t opening_at_once = 128;
-
-constexpr Time resting_time = second / 10;
 
 void allow_descriptors(std::size_t count) {
   rlimit limit{};
@@ -38,10 +35,9 @@ void Client::open(std::size_t count, bool together, int receive_buffer) {
   std::size_t opening = 0, open = 0;
   while (open < count) {
     while (opening < opening_at_once && open + opening < count) {
-      const std::size_t number = connections_.size();
-      const std::size_t batch = together ? 0 : number % shared_.tape.batches;
-      connections_.push_back(std::make_unique<Connection>(shared_, static_cast<unsigned>(number),
-                                                          batch, receive_buffer));
+      const auto number = static_cast<unsigned>(connections_.size());
+      const std::size_t first = together ? 0 : shared_.tape.place_of(number);
+      connections_.push_back(std::make_unique<Connection>(shared_, number, first, receive_buffer));
       (connections_.back()->state() == State::open ? open : opening) += 1;
     }
     if (opening == 0) continue;
@@ -63,25 +59,20 @@ void Client::warm_up() {
   }
 }
 
-void Client::rest() {
-  const timespec time{.tv_sec = 0, .tv_nsec = resting_time};
-  nanosleep(&time, nullptr);
-}
-
 void Client::close(Measurement& measurement) {
   for (const auto& connection : connections_) measurement.add_checked(connection->check());
   connections_.clear();
-  rest();
+  measurement.process.rest();
   measurement.memory_after = measurement.process.memory();
 }
 
-int Client::wait_for(epoll_event* events, int most, Time until) {
-  const Time time = now();
-  if (time >= deadline_) fail_at_deadline();
-  const Time wait = std::max<Time>(std::min(until, deadline_) - time, 0);
+int Client::wait_for(epoll_event* events, int most, Time until, Time& time) {
+  const Time wait = std::max<Time>(std::min(until, deadline_) - now(), 0);
   const timespec timeout{.tv_sec = wait / second, .tv_nsec = wait % second};
   const int count = epoll_pwait2(shared_.epoll, events, most, &timeout, nullptr);
   if (count < 0 && errno != EINTR) fail("epoll_pwait2: %s", std::strerror(errno));
+  time = now();
+  if (time >= deadline_) fail_at_deadline();
   return count;
 }
 

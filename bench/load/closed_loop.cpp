@@ -19,13 +19,13 @@ void ClosedLoop::run() {
   };
   run_window(
       client_.options(), measurement_, client_.options().messages, [this] { start(); },
-      [&](Time until) { client_.wait(until, ready); });
+      [&](Time until) { return client_.wait(until, ready); });
   stop();
   while (!is_done()) client_.wait(forever, ready);
 }
 
 void ClosedLoop::start() {
-  for (std::size_t i = 0; i < connections_; ++i) send_next(*client_.connections()[i]);
+  for (std::size_t i = 0; i < connections_; ++i) send_next(*client_.connections()[i], now());
 }
 
 void ClosedLoop::ready(Connection& connection, std::uint32_t events) {
@@ -33,15 +33,16 @@ void ClosedLoop::ready(Connection& connection, std::uint32_t events) {
   if (echoes == 0) return;
   measurement_.add(echoes);
   if (connection.outstanding() > 0) return;
-  measurement_.add_latency(now() - connection.sent_at);
-  send_next(connection);
+  const Time time = now();
+  measurement_.add_latency(time - connection.sent_at);
+  send_next(connection, time);
 }
 
-void ClosedLoop::send_next(Connection& connection) {
+void ClosedLoop::send_next(Connection& connection, Time time) {
   const std::uint64_t messages = std::min<std::uint64_t>(client_.options().pipeline, left_);
   if (messages == 0) return;
   left_ -= messages;
-  connection.sent_at = now();
+  connection.sent_at = time;
   connection.send(messages);
 }
 

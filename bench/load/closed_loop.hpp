@@ -24,7 +24,7 @@ class ClosedLoop {
   bool is_done() const;
 
  private:
-  void send_next(Connection& connection);
+  void send_next(Connection& connection, Time time);
 
   Client& client_;
   Measurement& measurement_;

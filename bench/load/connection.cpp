@@ -16,7 +16,9 @@ namespace load {
 namespace {
 
 constexpr std::size_t buffer_size = 256 * 1024;
+constexpr std::size_t worth_skipping = 64 * 1024;
 constexpr std::size_t longest_answer = 16 * 1024;
+constexpr int normal_closure = 1000, no_code = 1005;  // RFC 6455, section 7.4.1
 
 // Ports are handed out by address, so connections come from 127.0.0.2 to 127.0.0.254 in turn.
 sockaddr_in source_of(unsigned number) {
@@ -49,12 +51,12 @@ Shared::Shared(const Options& run)
 
 Shared::~Shared() { ::close(epoll); }
 
-Connection::Connection(Shared& shared, unsigned number, std::size_t batch, int receive_buffer)
+Connection::Connection(Shared& shared, unsigned number, std::size_t first, int receive_buffer)
     : shared_(shared),
       number_(number),
       socket_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
-      next_byte_(batch * shared.options.pipeline * shared.tape.sent_unit),
-      check_(shared.tape, batch, number) {
+      next_byte_(first * shared.tape.sent_unit),
+      check_(shared.tape, first, number) {
   if (socket_ < 0) fail_because(std::string{"no socket: "} + std::strerror(errno));
   set_option(socket_, IPPROTO_TCP, TCP_NODELAY, 1);
   if (receive_buffer > 0) set_option(socket_, SOL_SOCKET, SO_RCVBUF, receive_buffer);
@@ -69,11 +71,13 @@ void Connection::connect() {
   if (bind(socket_, generic(source), sizeof source) != 0)
     fail_because(std::string{"bind: "} + std::strerror(errno));
   const sockaddr_in& server = shared_.options.server;
-  if (::connect(socket_, generic(server), sizeof server) == 0) return connected();
-  if (errno == EADDRNOTAVAIL)
+  const bool at_once = ::connect(socket_, generic(server), sizeof server) == 0;
+  if (!at_once && errno == EADDRNOTAVAIL)
     fail_because("no local port is left: those of closed connections are taken for a minute more");
-  if (errno != EINPROGRESS) fail_because(std::string{"connect: "} + std::strerror(errno));
-  watch(EPOLLOUT);
+  if (!at_once && errno != EINPROGRESS)
+    fail_because(std::string{"connect: "} + std::strerror(errno));
+  watch();
+  if (at_once) connected();
 }
 
 void Connection::connected() {
@@ -89,32 +93,51 @@ void Connection::connected() {
         static_cast<ssize_t>(request.size()))
       fail_because(std::string{"the handshake was not sent: "} + std::strerror(errno));
   }
-  watch(EPOLLIN);
 }
 
+// An edge is told once. So what it tells is read until less comes than was asked for, or to the
+// very end if there is one.
 std::size_t Connection::ready(std::uint32_t events) {
   if (state_ == State::connecting) return connected(), 0;
   if ((events & EPOLLOUT) != 0) flush();
-  return (events & ~EPOLLOUT) != 0 ? read(buffer_size) : 0;
+  const std::uint32_t gone = events & (EPOLLHUP | EPOLLERR);
+  if (reads_only_when_told_ ? gone == 0 : (events & ~EPOLLOUT) == 0) return 0;
+  const bool to_the_end = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+  std::size_t messages = 0;
+  while (state_ != State::closed && receive(buffer_size, messages, to_the_end)) continue;
+  return messages;
 }
 
 std::size_t Connection::read(std::size_t most_bytes) {
-  const ssize_t size = recv(socket_, shared_.buffer.data(), std::min(most_bytes, buffer_size), 0);
-  if (size > 0) return take({shared_.buffer.data(), static_cast<std::size_t>(size)});
-  if (size == 0) {
-    const bool closed = state_ == State::closing && (!shared_.tape.framed || !head_.empty());
+  std::size_t messages = 0;
+  receive(std::min(most_bytes, buffer_size), messages, false);
+  return messages;
+}
+
+// Whether there may be more.
+bool Connection::receive(std::size_t most_bytes, std::size_t& messages, bool to_the_end) {
+  const bool skips = check_.skippable() >= worth_skipping;
+  const std::size_t most = skips ? std::min(check_.skippable(), most_bytes) : most_bytes;
+  char* const buffer = shared_.buffer.data();
+  // MSG_TRUNC drops the bytes of a TCP stream without copying them.
+  const ssize_t result = recv(socket_, buffer, most, skips ? MSG_TRUNC : 0);
+  if (result > 0) {
+    const auto size = static_cast<std::size_t>(result);
+    messages += skips ? check_.skip(size) : take({buffer, size});
+    return to_the_end || size == most;
+  }
+  if (result == 0) {
+    const bool closed = state_ == State::closing && (!shared_.tape.framed || close_frame_came_);
     closed ? end() : lose("the server ended the connection");
   } else if (errno != EAGAIN && errno != EINTR) {
     lose(std::strerror(errno));
   }
-  return 0;
+  return false;
 }
 
 std::size_t Connection::take(std::string_view bytes) {
   if (state_ == State::handshake) take_answer(bytes);
   const std::size_t messages = check_.take(bytes);
-  if (check_.messages() > expected_ || (outstanding() == 0 && check_.inside_message()))
-    fail_because("more came back than was sent, after " + std::to_string(expected_) + " echoes");
   if (!bytes.empty()) take_close_frame(bytes);
   return messages;
 }
@@ -135,24 +158,24 @@ void Connection::take_answer(std::string_view& bytes) {
   state_ = State::open;
 }
 
-// Only as an answer to ours.
+// Only as an answer to ours, and then nothing behind it.
 void Connection::take_close_frame(std::string_view bytes) {
   head_ += bytes;
-  const std::size_t size = head_.size() < 2 ? 2 : 2 + static_cast<unsigned char>(head_[1]);
+  const auto byte = [this](std::size_t at) { return static_cast<unsigned char>(head_[at]); };
+  const std::size_t size = head_.size() < 2 ? 2 : std::size_t{2} + byte(1);
   if (head_.size() < size) return;
-  const int code =
-      size < 4 ? 1005
-               : static_cast<unsigned char>(head_[2]) << 8 | static_cast<unsigned char>(head_[3]);
-  const bool expected = state_ == State::closing && (code == 1000 || code == 1005);
-  if (may_be_dropped_) return end();
-  if (!expected || head_.size() > size)
+  if (reads_only_when_told_) return end();
+  const int code = size < 4 ? no_code : byte(2) << 8 | byte(3);
+  if (state_ != State::closing || (code != normal_closure && code != no_code))
     fail_because("expected " + waits_for() + ", came a Close frame with code " +
                  std::to_string(code) + " \"" +
-                 (size > 4 ? head_.substr(4, size - 4) : std::string{}) + '"');
+                 head_.substr(0, size).substr(std::min<std::size_t>(size, 4)) + '"');
+  if (head_.size() > size) fail_because("bytes came behind the Close frame");
+  close_frame_came_ = true;
 }
 
 void Connection::lose(const std::string& how) {
-  if (!may_be_dropped_) fail_because(how + "; expected " + waits_for());
+  if (!reads_only_when_told_) fail_because(how + "; expected " + waits_for());
   end();
 }
 
@@ -165,7 +188,7 @@ void Connection::end() {
 void Connection::send(std::uint64_t messages) {
   const bool waits = is_sending();
   left_to_send_ += messages * shared_.tape.sent_unit;
-  expected_ += messages;
+  check_.expect(messages);
   if (!waits) flush();
 }
 
@@ -180,13 +203,12 @@ void Connection::flush() {
     next_byte_ = (next_byte_ + static_cast<std::size_t>(taken)) % tape.size();
     if (static_cast<std::size_t>(taken) < size) break;
   }
-  watch((reads_by_itself_ ? EPOLLIN : 0u) | (is_sending() ? EPOLLOUT : 0u));
 }
 
 void Connection::stop_sending() {
   const std::size_t whole = left_to_send_ / shared_.tape.sent_unit;
   left_to_send_ -= whole * shared_.tape.sent_unit;
-  expected_ -= whole;
+  check_.expect_less(whole);
 }
 
 void Connection::close() {
@@ -201,22 +223,13 @@ void Connection::close() {
     fail_because(std::string{"the Close frame was not sent: "} + std::strerror(errno));
 }
 
-void Connection::read_only_when_told() {
-  reads_by_itself_ = false;
-  may_be_dropped_ = true;
-  watch(0);
-}
-
-void Connection::watch(std::uint32_t events) {
-  if (is_watched_ && events == watched_) return;
+// Once for all, edge-triggered: nothing is asked again.
+void Connection::watch() {
   epoll_event event{};
-  event.events = events;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = this;
-  const int operation = is_watched_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (epoll_ctl(shared_.epoll, operation, socket_, &event) != 0)
+  if (epoll_ctl(shared_.epoll, EPOLL_CTL_ADD, socket_, &event) != 0)
     fail_because(std::string{"epoll_ctl: "} + std::strerror(errno));
-  is_watched_ = true;
-  watched_ = events;
 }
 
 std::string Connection::waits_for() const {
@@ -226,14 +239,16 @@ std::string Connection::waits_for() const {
     case State::handshake:
       return "the answer to the handshake";
     case State::closing:
-      return shared_.tape.framed && head_.empty() ? "a Close frame" : "the end of the connection";
+      return shared_.tape.framed && !close_frame_came_ ? "a Close frame"
+                                                       : "the end of the connection";
     case State::open:
       break;
     case State::closed:
       return "nothing";
   }
   if (outstanding() == 0) return "nothing";
-  return std::to_string(outstanding()) + " more echoes after " + std::to_string(check_.messages());
+  return std::to_string(outstanding()) + " more after " + std::to_string(check_.messages()) +
+         " echoes";
 }
 
 std::string Connection::describe() const {

@@ -48,22 +48,21 @@ class Connection {
   // Sends so many messages more, with one call if the socket takes them.
   void send(std::uint64_t messages);
   // So many will come that others have sent.
-  void expect(std::uint64_t messages) { expected_ += messages; }
+  void expect(std::uint64_t messages) { check_.expect(messages); }
   // Sends no message that has not begun to leave.
   void stop_sending();
   // Closes as the protocol has it; all echoes must be back. Ends in State::closed.
   void close();
 
   // For a slow reader: it reads only when told, and may be disconnected for being slow.
-  void read_only_when_told();
+  void read_only_when_told() { reads_only_when_told_ = true; }
   std::size_t read(std::size_t most_bytes);
 
   State state() const { return state_; }
   unsigned number() const { return number_; }
   bool is_sending() const { return left_to_send_ > 0; }
   std::size_t left_to_send() const { return left_to_send_; }
-  std::uint64_t expected() const { return expected_; }
-  std::uint64_t outstanding() const { return expected_ - check_.messages(); }
+  std::uint64_t outstanding() const { return check_.outstanding(); }
   const EchoCheck& check() const { return check_; }
   bool is_waiting() const { return state_ != State::open || outstanding() > 0; }
   // Which one it is and what it waits for, in words.
@@ -77,7 +76,8 @@ class Connection {
   void connect();
   void connected();
   void flush();
-  void watch(std::uint32_t events);
+  void watch();
+  bool receive(std::size_t most_bytes, std::size_t& messages, bool to_the_end);
   std::size_t take(std::string_view bytes);
   void take_answer(std::string_view& bytes);
   void take_close_frame(std::string_view bytes);
@@ -89,14 +89,11 @@ class Connection {
   unsigned number_;
   int socket_;
   State state_ = State::connecting;
-  bool is_watched_ = false;
-  std::uint32_t watched_ = 0;
-  bool may_be_dropped_ = false;
-  bool reads_by_itself_ = true;
+  bool reads_only_when_told_ = false;
+  bool close_frame_came_ = false;
 
   std::size_t next_byte_;  // on the tape
   std::size_t left_to_send_ = 0;
-  std::uint64_t expected_ = 0;
   EchoCheck check_;
   std::string head_;  // what has come of the answer, later of the Close frame
 };

@@ -64,19 +64,22 @@ unsigned long long number(std::uint64_t value) { return value; }
 
 }  // namespace
 
-EchoCheck::EchoCheck(const Tape& tape, std::size_t batch, unsigned connection)
+EchoCheck::EchoCheck(const Tape& tape, std::size_t first, unsigned connection)
     : tape_(&tape),
       connection_(connection),
       small_(tape.echoed_unit <= small_message),
-      start_(batch * (tape.messages / tape.batches) * tape.echoed_unit) {}
+      start_(first * tape.echoed_unit) {}
 
 std::size_t EchoCheck::take(std::string_view& bytes) {
   const std::uint64_t before = messages_;
   while (!bytes.empty()) {
+    if (at_ == 0 && tape_->framed && first_byte(bytes) == close) break;
+    if (outstanding() == 0)
+      fail("connection %u: more came back than was sent, after %llu echoes", connection_,
+           number(messages_));
     if (fragmented_) {
       take_fragment(bytes);
     } else if (!take_run(bytes)) {
-      if (at_ == 0 && tape_->framed && first_byte(bytes) == close) break;
       if (at_ < tape_->echoed_header)
         take_header(bytes);
       else
@@ -86,11 +89,23 @@ std::size_t EchoCheck::take(std::string_view& bytes) {
   return messages_ - before;
 }
 
+std::size_t EchoCheck::skippable() const {
+  return at_ < tape_->echoed_header || fragmented_ || is_sample() ? 0 : left();
+}
+
+std::size_t EchoCheck::skip(std::size_t size) {
+  at_ += size;
+  if (left() > 0) return 0;
+  end_message();
+  return 1;
+}
+
 // Small messages that are as they must be, as many as there are to the end of the tape.
 bool EchoCheck::take_run(std::string_view& bytes) {
   const std::size_t unit = tape_->echoed_unit;
-  const std::size_t size = std::min(bytes.size(), tape_->echoed.size() - (start_ + at_));
-  if (!small_ || !equal(bytes.data(), expected(), size)) return false;
+  const std::size_t size =
+      std::min({bytes.size(), tape_->echoed.size() - (start_ + at_), outstanding() * unit - at_});
+  if (!small_ || !equal(bytes.data(), right(), size)) return false;
   bytes.remove_prefix(size);
   const std::size_t ended = (at_ + size) / unit;
   at_ = (at_ + size) % unit;
@@ -104,8 +119,8 @@ bool EchoCheck::take_run(std::string_view& bytes) {
 
 void EchoCheck::take_header(std::string_view& bytes) {
   const std::size_t size = std::min(bytes.size(), tape_->echoed_header - at_);
-  if (!equal(bytes.data(), expected(), size)) {
-    fragmented_ = tape_->framed && at_ == 0 && first_byte(bytes) == (*expected() & 0x7F);
+  if (!equal(bytes.data(), right(), size)) {
+    fragmented_ = tape_->framed && at_ == 0 && first_byte(bytes) == (*right() & 0x7F);
     if (!fragmented_) wrong_header(bytes);
     at_ = tape_->echoed_header;
     return;
@@ -165,13 +180,12 @@ void EchoCheck::begin_fragment(std::string_view head) {
 
 // `bytes` belong at at_, in the payload.
 void EchoCheck::compare_payload(std::string_view bytes) const {
-  if (equal(bytes.data(), expected(), bytes.size())) return;
-  const auto [wrong, right] = std::mismatch(bytes.begin(), bytes.end(), expected());
-  fail("connection %u, message %llu: byte %zu of the payload is %02x, expected %02x", connection_,
+  if (equal(bytes.data(), right(), bytes.size())) return;
+  const auto [wrong, wanted] = std::mismatch(bytes.begin(), bytes.end(), right());
+  fail("connection %u, message %llu: byte %zu of the payload is %s, expected %s", connection_,
        number(messages_),
        at_ - tape_->echoed_header + static_cast<std::size_t>(wrong - bytes.begin()),
-       static_cast<unsigned>(static_cast<unsigned char>(*wrong)),
-       static_cast<unsigned>(static_cast<unsigned char>(*right)));
+       hexadecimal({&*wrong, 1}).c_str(), hexadecimal({wanted, 1}).c_str());
 }
 
 void EchoCheck::end_message() {

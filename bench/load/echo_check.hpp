@@ -1,5 +1,5 @@
 // Holds what a connection receives against what it must be, message by message: every header, and
-// the payload of the first message and of every 16th. Small messages are compared whole, which is
+// the payload of the first message and of every 15th. Small messages are compared whole, which is
 // cheaper than to choose.
 //
 // A server may send a message in fragments (RFC 6455, section 5.4). That is what the slow way of
@@ -16,15 +16,25 @@ namespace load {
 
 class EchoCheck {
  public:
-  // The first message expected is the first of that batch. `connection` is for what it says when it
+  // `first` is the place of the first message on the tape; `connection` is for what it says when it
   // ends the program.
-  EchoCheck(const Tape& tape, std::size_t batch, unsigned connection);
+  EchoCheck(const Tape& tape, std::size_t first, unsigned connection);
+
+  // So many messages more have to come, or less.
+  void expect(std::uint64_t messages) { expected_ += messages; }
+  void expect_less(std::uint64_t messages) { expected_ -= messages; }
 
   // Takes what it can off the front and returns how many messages ended in it. What stays begins
   // with a Close frame, which comes between messages.
   std::size_t take(std::string_view& bytes);
 
-  bool inside_message() const { return at_ > 0 || fragmented_; }
+  // The bytes to come that it would not look at; and what to call when they have come. Returns how
+  // many messages ended with it.
+  std::size_t skippable() const;
+  std::size_t skip(std::size_t size);
+
+  std::uint64_t expected() const { return expected_; }
+  std::uint64_t outstanding() const { return expected_ - messages_; }
   std::uint64_t messages() const { return messages_; }
   std::uint64_t headers() const { return headers_; }
   std::uint64_t payloads() const { return payloads_; }
@@ -38,9 +48,9 @@ class EchoCheck {
   void compare_payload(std::string_view bytes) const;
   void end_message();
 
-  const char* expected() const { return tape_->echoed.data() + start_ + at_; }
+  const char* right() const { return tape_->echoed.data() + start_ + at_; }
   std::size_t left() const { return tape_->echoed_unit - at_; }
-  bool is_sample() const { return small_ || messages_ % 16 == 0; }
+  bool is_sample() const { return small_ || messages_ % 15 == 0; }
 
   [[noreturn]] void wrong_header(std::string_view came) const;
 
@@ -57,6 +67,7 @@ class EchoCheck {
   std::size_t head_size_ = 0;
   std::size_t fragment_left_ = 0;
 
+  std::uint64_t expected_ = 0;
   std::uint64_t messages_ = 0;
   std::uint64_t headers_ = 0;
   std::uint64_t payloads_ = 0;

@@ -20,7 +20,7 @@ class Fanout {
   void run() {
     const Options& options = client_.options();
     const auto step = [this](Time until) {
-      client_.wait(until, [this](Connection& connection, std::uint32_t events) {
+      return client_.wait(until, [this](Connection& connection, std::uint32_t events) {
         deliver(connection.ready(events));
       });
     };
@@ -65,6 +65,7 @@ Measurement fanout(const Options& options) {
   measurement.memory_before = measurement.process.memory();
   Client client{options, options.connections + 1};
   client.open(options.connections + 1, true);
+  measurement.process.rest();  // until the server knows all whom it has accepted
   Fanout{client, measurement}.run();
   measurement.memory_during = measurement.process.memory();
   client.close(measurement);

@@ -34,9 +34,7 @@ void Histogram::add(Time latency) {
   max_ = std::max(max_, latency);
 }
 
-double Histogram::mean() const {
-  return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
-}
+Time Histogram::mean() const { return count_ == 0 ? 0 : sum_ / static_cast<Time>(count_); }
 
 Time Histogram::percentile(double share) const {
   const auto rank = static_cast<std::uint64_t>(std::ceil(share * static_cast<double>(count_)));

@@ -16,7 +16,7 @@ class Histogram {
 
   std::uint64_t count() const { return count_; }
   Time max() const { return max_; }
-  double mean() const;
+  Time mean() const;
 
   // The least latency that this share of all does not exceed.
   Time percentile(double share) const;

@@ -43,8 +43,12 @@ struct Measurement {
   // Where how busy the client was does not tell: it may have waited busily.
   std::optional<bool> client_was_bottleneck;
 
-  // What only this mode tells: names and numbers.
-  std::vector<std::pair<std::string, double>> more;
+  // What only this mode tells.
+  template <typename Number>
+  void tell(const char* name, Number number) {
+    more.emplace_back(name, static_cast<double>(number));
+  }
+  std::vector<std::pair<const char*, double>> more;
 
  private:
   bool running_ = false;

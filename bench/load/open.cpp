@@ -32,7 +32,7 @@ class OpenLoop {
         options, measurement_, options.messages, [this] { start_ = now(); },
         [this](Time until) {
           send_what_is_due();
-          wait(std::min(until, due(next_) - busy_time));
+          return wait(std::min(until, due(next_) - busy_time));
         });
     collect(now() + from_seconds(options.seconds) + second);
   }
@@ -63,8 +63,8 @@ class OpenLoop {
       client_.connections()[i % connections]->send((next_ - i + connections - 1) / connections);
   }
 
-  void wait(Time until) {
-    client_.wait(until, [this](Connection& connection, std::uint32_t events) {
+  Time wait(Time until) {
+    return client_.wait(until, [this](Connection& connection, std::uint32_t events) {
       std::uint64_t echo = connection.check().messages();
       const std::size_t echoes = connection.ready(events);
       measurement_.add(echoes);
@@ -74,6 +74,7 @@ class OpenLoop {
     });
   }
 
+  // Of what was due in the window, whenever it comes back.
   void add_latency(Time time, Time due) {
     if (due >= measurement_.before.at) measurement_.latency.add(time - due);
   }
@@ -83,18 +84,15 @@ class OpenLoop {
     const auto& connections = client_.connections();
     const auto waits = [](const auto& connection) { return connection->is_waiting(); };
     while (now() < until && std::any_of(connections.begin(), connections.end(), waits)) wait(until);
-    std::uint64_t unanswered = 0;
+    const std::uint64_t answered = measurement_.latency.count();
     for (const auto& connection : connections) {
-      unanswered += connection->outstanding();
-      for (auto echo = connection->check().messages(); echo < connection->expected(); ++echo)
+      for (auto echo = connection->check().messages(); echo < connection->check().expected();
+           ++echo)
         add_latency(now(), due(*connection, echo));
     }
-    const auto tell = [this](const char* name, auto value) {
-      measurement_.more.emplace_back(name, static_cast<double>(value));
-    };
-    tell("rate_asked", client_.options().rate);
-    tell("late", late_);
-    tell("unanswered", unanswered);
+    measurement_.tell("rate_asked", client_.options().rate);
+    measurement_.tell("late", late_);
+    measurement_.tell("unanswered", measurement_.latency.count() - answered);
     measurement_.client_was_bottleneck =
         static_cast<double>(late_) > late_share * static_cast<double>(sent_);
   }

@@ -160,6 +160,7 @@ Options read_options(int argc, char** argv) {
   if (options.pipeline * (options.size + 14) > most_bytes)
     refuse("--pipeline times --size is %zu bytes at once; at most %zu are sent",
            options.pipeline * options.size, most_bytes);
+  if (options.mode == "open" && options.rate == 0) refuse("open needs --rate, messages a second");
   options.server.sin_family = AF_INET;
   if (inet_pton(AF_INET, host.c_str(), &options.server.sin_addr) != 1 ||
       ntohl(options.server.sin_addr.s_addr) >> 24 != 127)

@@ -48,14 +48,11 @@ Process::Process(pid_t pid) : pid_(pid) {
 }
 
 Usage Process::usage() const {
-  Usage usage;
-  if (known()) {
-    add_ticks(pid_, usage);
-    add_switches(pid_, usage);
-    usage.cpu = read_clock(clock_);
-  }
-  usage.own_cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-  usage.at = now();
+  // What is exact goes first, for the rest takes a while.
+  Usage usage{.at = now(), .own_cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID), .cpu = cpu()};
+  if (!known()) return usage;
+  add_ticks(pid_, usage);
+  add_switches(pid_, usage);
   return usage;
 }
 
@@ -68,6 +65,15 @@ std::optional<Memory> Process::memory() const {
   memory.private_memory =
       (number_of(file, "Private_Clean") + number_of(file, "Private_Dirty")) * 1024;
   return memory;
+}
+
+void Process::rest() const {
+  constexpr timespec pause{.tv_sec = 0, .tv_nsec = second / 50};
+  for (int turn = 0; turn < 50; ++turn) {
+    const Time before = cpu();
+    nanosleep(&pause, nullptr);
+    if (cpu() == before) return;
+  }
 }
 
 }  // namespace load

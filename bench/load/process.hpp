@@ -36,7 +36,12 @@ class Process {
   Usage usage() const;
   std::optional<Memory> memory() const;
 
+  // Waits until it uses no CPU time any more, for a second at most.
+  void rest() const;
+
  private:
+  Time cpu() const { return known() ? read_clock(clock_) : 0; }
+
   pid_t pid_;
   clockid_t clock_{};
 };

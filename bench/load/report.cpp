@@ -17,14 +17,17 @@ using Number = std::optional<double>;
 Number per(Number sum, double count) { return sum && count > 0 ? Number{*sum / count} : Number{}; }
 
 void add_latency(Json& json, const Histogram& latency) {
-  const auto at = [&](double share) { return to_seconds(latency.percentile(share)); };
+  const auto seconds = [&](Time time) {
+    return latency.count() > 0 ? Number{to_seconds(time)} : Number{};
+  };
+  const auto at = [&](double share) { return seconds(latency.percentile(share)); };
   json.open('{', "latency")
       .number("p50", at(0.5))
       .number("p90", at(0.9))
       .number("p99", at(0.99))
       .number("p999", at(0.999))
-      .number("max", to_seconds(latency.max()))
-      .number("mean", latency.mean() / second)
+      .number("max", seconds(latency.max()))
+      .number("mean", seconds(latency.mean()))
       .number("count", static_cast<double>(latency.count()))
       .close('}');
   json.open('[', "latency_histogram");

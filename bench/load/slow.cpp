@@ -52,6 +52,7 @@ class SlowReaders {
     std::size_t kept = 0;
     for (Connection* reader : readers_) {
       if (share > 0 && reader->state() == Connection::State::open) reader->read(share);
+      fill(*reader);
       kept += reader->outstanding() * client_.shared().tape.sent_unit - reader->left_to_send();
     }
     if (kept > most_kept) limit_reached_ = true;
@@ -64,12 +65,11 @@ class SlowReaders {
       messages += reader->check().messages();
       if (reader->state() == Connection::State::closed) ++dropped;
     }
-    const auto tell = [this](const char* name, auto value) {
-      measurement_.more.emplace_back(name, static_cast<double>(value));
-    };
-    tell("slow_messages", messages);
-    tell("slow_disconnected", dropped);
-    tell("slow_stopped_sending", limit_reached_);
+    measurement_.tell("active", client_.options().active);
+    measurement_.tell("drain", client_.options().drain);
+    measurement_.tell("slow_messages", messages);
+    measurement_.tell("slow_disconnected", dropped);
+    measurement_.tell("slow_stopped_sending", limit_reached_);
   }
 
  private:
@@ -105,21 +105,22 @@ Measurement slow(const Options& options) {
   Client client{options, options.active + options.connections};
   client.open(options.active);
   client.warm_up();
-  client.rest();
+  measurement.process.rest();
   measurement.memory_before = measurement.process.memory();
   client.open(options.connections, false, receive_buffer);
 
   SlowReaders readers{client, measurement};
   ClosedLoop active{client, measurement, options.active};
   const auto step = [&](Time until) {
-    client.wait(std::min(until, readers.next_turn()),
-                [&](Connection& connection, std::uint32_t events) {
-                  if (readers.owns(connection))
-                    readers.ready(connection, events);
-                  else
-                    active.ready(connection, events);
-                });
+    const Time time = client.wait(std::min(until, readers.next_turn()),
+                                  [&](Connection& connection, std::uint32_t events) {
+                                    if (readers.owns(connection))
+                                      readers.ready(connection, events);
+                                    else
+                                      active.ready(connection, events);
+                                  });
     readers.take_turn();
+    return time;
   };
   const auto start = [&] {
     readers.start();

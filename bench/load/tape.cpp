@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 #include <string_view>
+#include <vector>
 
 #include <sys/random.h>
 
@@ -16,10 +17,8 @@ namespace {
 
 using Key = std::array<char, 4>;
 
-// What a tape may hold in bytes: little enough not to push the server out of the caches, if the
-// messages are small.
 constexpr std::size_t tape_bytes = std::size_t{1} << 22;
-constexpr std::size_t fewest_batches = 2;
+constexpr std::size_t fewest_messages = 4;
 constexpr std::size_t most_batches = 16;
 
 constexpr char text = 1, binary = 2, close = 8;
@@ -29,10 +28,10 @@ void fill_with_entropy(void* to, std::size_t size) {
     fail("no random bytes for masking keys: %s", std::strerror(errno));
 }
 
-Key fresh_key() {
-  Key key;
-  fill_with_entropy(key.data(), key.size());
-  return key;
+std::vector<Key> fresh_keys(std::size_t count) {
+  std::vector<Key> keys(count);
+  fill_with_entropy(keys.data(), count * sizeof(Key));
+  return keys;
 }
 
 std::string header(char opcode, std::size_t length, const Key* key) {
@@ -122,14 +121,15 @@ Tape::Tape(const Options& options) {
   echoed_header = header(opcode, options.size, framed ? nullptr : &any).size();
   echoed_unit = echoed_header + options.size;
 
-  batches = std::clamp(tape_bytes / (sent_unit * options.pipeline), fewest_batches, most_batches);
-  messages = batches * options.pipeline;
+  batch = options.pipeline;
+  const std::size_t room = std::max(tape_bytes / sent_unit, fewest_messages);
+  messages = batch * std::min(room / batch, most_batches);
+  if (messages == 0) messages = room;  // a batch goes round it
   sent.reserve(messages * sent_unit);
   echoed.reserve(messages * echoed_unit);
   Payloads payloads{options.payload, options.size};
-  for (std::size_t message = 0; message < messages; ++message) {
+  for (const Key& key : fresh_keys(messages)) {
     const std::string payload = payloads.next();
-    const Key key = fresh_key();
     sent += header(opcode, options.size, &key);
     append_masked(sent, payload, key);
     if (framed) echoed += header(opcode, options.size, nullptr) + payload;
@@ -138,7 +138,7 @@ Tape::Tape(const Options& options) {
 }
 
 std::string close_frame() {
-  const Key key = fresh_key();
+  const Key key = fresh_keys(1).front();
   std::string frame = header(close, 2, &key);
   append_masked(frame, "\x03\xE8", key);
   return frame;

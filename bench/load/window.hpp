@@ -1,5 +1,5 @@
-// The order of a run: begin, warm up, measure; or measure from the beginning, if messages are
-// counted.
+// The order of a run: begin, warm up, measure; or measure from the beginning, if there is no time
+// to warm up or messages are counted.
 #pragma once
 
 #include <cstdint>
@@ -13,22 +13,24 @@ namespace load {
 
 constexpr Time forever = std::numeric_limits<Time>::max();
 
-// `start` sends the first messages, `step(until)` waits once and does what there is to do. With
-// --messages the window ends with the echo number `target`.
+// `start` sends the first messages; `step(until)` waits once, does what there is to do, and returns
+// when the waiting was over. With --messages the window ends with the echo number `target`.
 template <typename Start, typename Step>
 void run_window(const Options& options, Measurement& measurement, std::uint64_t target, Start start,
                 Step step) {
-  if (options.messages > 0) {
+  const bool warms_up = options.messages == 0 && options.warmup > 0;
+  if (!warms_up) measurement.begin();
+  start();
+  if (warms_up) {
+    const Time begin = now() + from_seconds(options.warmup);
+    while (step(begin) < begin) continue;
     measurement.begin();
-    start();
+  }
+  if (options.messages > 0) {
     while (measurement.messages < target) step(forever);
   } else {
-    start();
-    const Time begin = now() + from_seconds(options.warmup);
-    const Time end = begin + from_seconds(options.seconds);
-    while (now() < begin) step(begin);
-    measurement.begin();
-    while (now() < end) step(end);
+    const Time end = measurement.before.at + from_seconds(options.seconds);
+    while (step(end) < end) continue;
   }
   measurement.end();
 }

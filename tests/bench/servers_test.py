@@ -7,6 +7,7 @@ them; who fans out has to serve all. A server that is not there fails: nothing i
 
 import asyncio
 import os
+import re
 import select
 import signal
 import socket
@@ -79,8 +80,8 @@ def send_until_full(wire, most):
 
 
 async def in_pieces(message):
-    for i in range(0, len(message), 1000):
-        yield message[i:i + 1000]
+    for i in range(0, len(message), 20):
+        yield message[i:i + 20]
 
 
 class Servers(unittest.TestCase):
@@ -102,7 +103,7 @@ class Servers(unittest.TestCase):
                 await echo(text_of(size), f"text of {size} bytes")
             await echo(pattern(LIMIT), "binary of as many bytes as a message may have")
             for message in (pattern(5500), "fragment " * 600):
-                await echo(message, "a message in fragments", sent=in_pieces(message))
+                await echo(message, "a message in many fragments", sent=in_pieces(message))
             await asyncio.wait_for(await client.ping(b"payload"), PATIENCE)
             many = [pattern(i) if i % 3 else str(i) for i in range(100)]
             await asyncio.gather(*(client.send(message) for message in many))
@@ -111,7 +112,7 @@ class Servers(unittest.TestCase):
         self.assertEqual(client.close_code, 1000)
 
     def check_wire(self, running):
-        """A handshake in two parts, and a message that comes a byte at a time."""
+        """A handshake in two parts, a message that comes a byte at a time, and one in one frame."""
         with plain(running) as wire:
             wire.sendall(REQUEST[:50])
             wire.sendall(REQUEST[50:])
@@ -119,6 +120,9 @@ class Servers(unittest.TestCase):
             for byte in HELLO:
                 wire.send(bytes([byte]))
             self.assertEqual(read_until(wire, HELLO_BACK), HELLO_BACK)
+            long = struct.pack("!Q", MIB)
+            wire.sendall(b"\x82\xff" + long + bytes(4) + pattern(MIB))  # of a masking key of 0
+            self.assert_same(read_exactly(wire, 10 + MIB), b"\x82\x7f" + long + pattern(MIB), "a frame")
 
     def check_limit(self, running):
         """A message over the limit is answered with a close frame, or the end of the stream."""
@@ -158,7 +162,9 @@ class Servers(unittest.TestCase):
             for wire in wires:
                 self.assertEqual(read_exactly(wire, 1), b"x")
         sent = send_until_full(wires[0], 64 * MIB)
-        self.assertLess(len(sent), 64 * MIB, "it reads on while nobody takes what it sends")
+        status = Path(f"/proc/{running.pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * KIB
+        self.assertLess(peak, 32 * MIB, "it reads on while nobody takes what it sends")
         wires[0].shutdown(socket.SHUT_WR)
         got = [None] * receivers
 
@@ -205,11 +211,11 @@ class Running(unittest.TestCase):
                               **more)
 
     def test_a_port_is_found_for_who_cannot(self):
-        one = self.one(sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "{port}",
-                       needs_port=True)
-        with one.start() as running, plain(running) as wire:
-            wire.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
-            self.assertTrue(wire.recv(100).startswith(b"HTTP/1.0 200"))
+        says = ("/bin/sh", "-c", "echo http://127.0.0.1:$0/; exec sleep 60", "{port}")
+        with self.one(*says, needs_port=True).start() as running:
+            self.assertNotEqual(running.port, 0)
+        with self.one(*says).start() as running:
+            self.assertEqual(running.port, 0)
 
     def test_the_prefix_becomes_the_server(self):
         one = self.one(sys.executable, "-c", "import os, time; print(os.environ['ONE'], os.getpid(),"
@@ -227,6 +233,13 @@ class Running(unittest.TestCase):
         with self.assertRaisesRegex(servers.ServerFailed, "ended with 3 before it was stopped"):
             with one.start() as running:
                 os.waitid(os.P_PID, running.pid, os.WEXITED | os.WNOWAIT)
+
+    def test_that_it_failed_when_it_was_stopped_is_told(self):
+        one = self.one("/bin/sh", "-c", "trap 'exit 3' TERM; echo http://127.0.0.1:1/;"
+                       "while :; do :; done")
+        with self.assertRaisesRegex(servers.ServerFailed, "ended with 3 when it was stopped"):
+            with one.start():
+                pass
 
     def test_what_ignores_sigterm_is_killed(self):
         one = self.one("/bin/sh", "-c", "trap '' TERM; echo http://127.0.0.1:1/; while :; do :; done")

@@ -1,0 +1,235 @@
+"""What the results of a comparison say, in sentences: findings(results).
+
+Two servers are told apart only where their intervals do not overlap, and never ranked otherwise.
+Servers that failed a check are left out: who does not do the same work is not compared.
+"""
+
+import math
+
+
+def findings(results):
+    """A list of (what it is about, sentences); nothing is told apart by a single round."""
+    compared = [s for s in results["servers"] if not s.get("skipped") and not failed_checks(s)]
+    family = {s["name"]: s["family"] for s in compared}
+    cells = [c for c in results["cells"] if c["server"] in family]
+    loops = [c for c in cells if family[c["server"]] == "timtow"]
+    closed = [c for c in loops if c["mode"] == "closed"]
+    found = [
+        ("Throughput", told_apart(closed, "throughput", max, ("fastest", "slower"))),
+        ("CPU per message", told_apart(closed, "cpu_per_message", min, ("cheapest", "dearer"))),
+        ("What WebSocket costs", websocket_cost(closed)),
+        ("The others", cost_of_others(cells, family)),
+        ("Text", text_cost(loops)),
+        ("Idle connections", idle_growth(loops)),
+        ("Memory", idle_memory(loops)),
+        ("Connection churn", scenario(loops, "churn", "Connecting, one echo and closing cost")),
+        ("Fan-out", scenario(loops, "fanout", "A delivery costs")),
+        ("Where throughput says little", limits(closed)),
+    ]
+    return [(topic, text) for topic, text in found if text]
+
+
+def failed_checks(server):
+    return (server.get("checks") or {}).get("failed") or []
+
+
+def has_interval(quantity):
+    return bool(quantity) and None not in (quantity.get("low"), quantity.get("high")) \
+        and quantity["low"] < quantity["high"]
+
+
+def parameters(cell):
+    return tuple(cell.get(key) for key in ("mode", "size", "pipeline", "connections", "payload"))
+
+
+def by_cell(cells):
+    """{parameters: [cells of the servers]}, where at least two servers were measured."""
+    groups = {}
+    for cell in cells:
+        groups.setdefault(parameters(cell), []).append(cell)
+    return {key: group for key, group in groups.items() if len(group) > 1}
+
+
+def told_apart(cells, quantity, best_of, names):
+    """Who is surely not the best, in how many cells, and by how much."""
+    (best_name, worse_name), behind, alike, compared = names, {}, [], 0
+    for key, group in by_cell(c for c in cells if has_interval(c.get(quantity))).items():
+        compared += 1
+        best = best_of(group, key=lambda c: c[quantity]["median"])[quantity]
+        worse = [c for c in group if (c[quantity]["high"] < best["low"] if best_of is max else
+                                      c[quantity]["low"] > best["high"])]
+        if not worse:
+            alike.append(cell_name(key))
+        for cell in worse:
+            share = cell[quantity]["median"] / best["median"]
+            behind.setdefault(cell["server"], []).append(share)
+    if not compared:
+        return None
+    if not behind:
+        return (f"No loop can be told from the {best_name}, in {plural(compared, 'cell')}: "
+                f"the intervals overlap.")
+    text = [f"No loop can be told from the {best_name} in {len(alike)} of {compared} cells"
+            f"{': ' if alike else ''}{some(alike)}."]
+    never = [name for name in dict.fromkeys(c["server"] for c in cells) if name not in behind]
+    if never:
+        text.append(f"{listed(never)} can nowhere be told from it.")
+    parts = [f"{name} in {plural(len(shares), 'cell')} ({span(shares)} times)"
+             for name, shares in sorted(behind.items(), key=lambda item: len(item[1]))]
+    text.append(f"Surely {worse_name} than it: {listed(parts)}.")
+    return " ".join(text)
+
+
+def websocket_cost(cells):
+    shares = [c for c in cells if has_interval(c.get("share_of_floor"))]
+    if not shares:
+        return None
+    low, high = extremes(shares)
+    at_parity = sum(c["share_of_floor"]["low"] <= 1 <= c["share_of_floor"]["high"] for c in shares)
+    return (f"A message costs {share_text(low)} to {share_text(high)} times the CPU of a raw TCP "
+            f"echo of the same bytes on the same loop, and most at {cell_name(parameters(high))}. "
+            f"In {at_parity} of {len(shares)} cases the interval includes 1: there, WebSocket "
+            f"cannot be told from no WebSocket.")
+
+
+def cost_of_others(cells, family):
+    parts = []
+    for name in (name for name, its in family.items() if its in ("peer", "perl")):
+        shares = [c for c in cells if c["server"] == name and c["mode"] == "closed"
+                  and has_interval(c.get("share_of_floor"))]
+        if shares:
+            low, high = map(share_text, extremes(shares))
+            parts.append(f"{name} {low}" if low == high else f"{name} {low} to {high}")
+    return parts and f"The same ratio for servers that are not timtow's: {listed(parts)}."
+
+
+def text_cost(cells):
+    binary = {(c["server"], *parameters(c)[:-1]): c for c in cells if c.get("payload") == "binary"}
+    shares = []
+    for cell in cells:
+        other = binary.get((cell["server"], *parameters(cell)[:-1]))
+        if cell.get("payload") == "mixed" and other:
+            mine, its = cell.get("cpu_per_message"), other.get("cpu_per_message")
+            if has_interval(mine) and has_interval(its):
+                shares.append(mine["median"] / its["median"])
+    return shares and (f"Text of 1- to 4-byte characters costs {span(shares)} times the CPU of as "
+                       f"many bytes of binary.")
+
+
+def idle_growth(cells):
+    """How the cost of a message grows with the connections that say nothing."""
+    grown, flat, ends = [], [], set()
+    for name in dict.fromkeys(c["server"] for c in cells):
+        idle = sorted((c for c in cells if c["server"] == name and c["mode"] == "idle"
+                       and has_interval(c.get("cpu_per_message"))), key=lambda c: c["connections"])
+        if len(idle) < 2:
+            continue
+        few, many = idle[0], idle[-1]
+        ends.add((few["connections"], many["connections"]))
+        before, after = few["cpu_per_message"], many["cpu_per_message"]
+        if after["low"] > before["high"]:
+            grown.append(f"{name} {significant(after['median'] / before['median'])} times")
+        else:
+            flat.append(name)
+    if len(ends) != 1:
+        return None
+    few, many = ends.pop()
+    text = [f"Between {few:,} and {many:,} idle connections the CPU of one message"]
+    if grown:
+        text.append(f"grows: {listed(grown)}.")
+    if flat:
+        text.append(f"{'It' if grown else ''} cannot be told to grow on {listed(flat)}.".strip())
+    return " ".join(text)
+
+
+def idle_memory(cells):
+    most = {}
+    for cell in cells:
+        if cell["mode"] == "idle" and (cell.get("rss_per_connection") or {}).get("median"):
+            known = most.get(cell["server"])
+            if not known or known["connections"] < cell["connections"]:
+                most[cell["server"]] = cell
+    if not most:
+        return None
+    sizes = [significant(size) for size in
+             sorted(c["rss_per_connection"]["median"] for c in most.values())]
+    return (f"An idle connection holds {sizes[0]} to {sizes[-1]} bytes of the server's memory, "
+            f"depending on the loop; the kernel's own buffers come on top.")
+
+
+def scenario(cells, mode, what):
+    shares = [c for c in cells if c["mode"] == mode and has_interval(c.get("share_of_floor"))]
+    if not shares:
+        return None
+    low, high = map(share_text, extremes(shares))
+    return f"{what} {low if low == high else f'{low} to {high}'} times the CPU of raw TCP."
+
+
+def limits(cells):
+    held = [c for c in cells if c.get("client_bottleneck")]
+    waiting = [c for c in cells if c.get("saturated") is False and not c.get("client_bottleneck")]
+    text = []
+    if held:
+        text.append(f"The client was the limit at {some(names_of(held))}: a server may do more "
+                    f"there.")
+    if waiting:
+        text.append(f"The server's core was not full at {some(names_of(waiting))}: it waited, "
+                    f"mostly for the kernel and the client. Compare the CPU per message instead.")
+    return " ".join(text)
+
+
+def extremes(cells):
+    ordered = sorted(cells, key=lambda c: c["share_of_floor"]["median"])
+    return ordered[0], ordered[-1]
+
+
+def share_text(cell):
+    """As many places as the interval supports, two at most."""
+    share = cell["share_of_floor"]
+    places = -math.floor(math.log10((share["high"] - share["low"]) / 2))
+    return f"{share['median']:.{max(0, min(2, places))}f}"
+
+
+def significant(value):
+    """Two digits that mean something, three behind a leading 1."""
+    if value == 0:
+        return "0"
+    digits = 3 if f"{value:e}"[0] == "1" else 2
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, places):,.{max(0, places)}f}"
+
+
+def span(values):
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def cell_name(key):
+    mode, size, pipeline, connections, payload = key
+    words = [size_name(size), "one at a time" if pipeline == 1 else f"{pipeline} at a time"]
+    if payload not in (None, "binary"):
+        words[0] += f" of {payload} text"
+    return f"{', '.join(words)} on {plural(connections, 'connection')}"
+
+
+def size_name(size):
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size and size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} B"
+
+
+def names_of(cells):
+    return list(dict.fromkeys(cell_name(parameters(c)) for c in cells))
+
+
+def some(names):
+    return "; ".join(names[:4]) + (f"; and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def plural(count, word):
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def listed(words):
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

@@ -10,11 +10,19 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const color = (name) =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const FONT = { family: "system-ui, sans-serif", size: 12 };
 const BAR = 23;  // pixels, with the space between two
 const DASHES = [[], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [12, 3], [1, 3], [6, 2, 1, 2, 1, 2]];
-const POINTS = ["circle", "rect", "triangle", "rectRot", "cross", "crossRot", "star", "rectRounded"];
+const POINTS = ["circle", "rect", "triangle", "rectRot", "cross", "crossRot", "star", "dash"];
+const FAINT = "38";  // the alpha of a curve beside one that was picked out
+
+// A round number that is not smaller.
+function roundUp(value) {
+  const step = 10 ** Math.floor(Math.log10(value)) / 2;
+  return Math.ceil(value / step) * step;
+}
 
 // The whiskers of intervals, the value of each bar, and the line of a value that matters.
 const annotations = {
@@ -25,7 +33,8 @@ const annotations = {
     ctx.save();
     ctx.font = `${FONT.size}px ${FONT.family}`;
     ctx.textBaseline = "middle";
-    if (reference) drawReference(ctx, scales.x.getPixelForValue(reference.value), chartArea, reference);
+    if (reference)
+      drawReference(ctx, scales.x.getPixelForValue(reference.value), chartArea, reference.text);
     chart.data.datasets.forEach((dataset, which) => {
       chart.getDatasetMeta(which).data.forEach((element, index) => {
         const row = dataset.rows[index];
@@ -74,7 +83,7 @@ function drawLabel(ctx, element, { quantity, label }, scale, area) {
   ctx.fillText(label, Math.min(end, area.right) + 6, element.y);
 }
 
-function drawReference(ctx, x, area, { text }) {
+function drawReference(ctx, x, area, text) {
   ctx.strokeStyle = ctx.fillStyle = color("ink");
   ctx.lineWidth = 1;
   ctx.setLineDash([4, 3]);
@@ -87,14 +96,15 @@ function drawReference(ctx, x, area, { text }) {
   ctx.fillText(text, x, area.top - 12);
 }
 
-// The name of each curve at its end, pushed apart where they would overlap.
+// The names of curves at their ends, pushed apart where they would overlap.
 const endLabels = {
   id: "endLabels",
   afterDatasetsDraw(chart) {
     const { ctx, chartArea } = chart;
-    const labels = chart.data.datasets.map((dataset, which) => {
+    const labels = chart.data.datasets.flatMap((dataset, which) => {
       const end = chart.getDatasetMeta(which).data.at(-1);
-      return { text: dataset.label, color: dataset.borderColor, x: end.x, from: end.y, y: end.y };
+      return dataset.isNamed
+        ? [{ text: dataset.label, color: dataset.borderColor, x: end.x, from: end.y, y: end.y }] : [];
     }).sort((a, b) => a.y - b.y);
     const space = 13;
     labels.forEach((label, i) => {
@@ -122,14 +132,14 @@ const endLabels = {
 };
 
 // Fills a <figure>: heading, canvas, note, numbers. What is open stays open when it is drawn again.
-function fill(figure, { title, note = "", height, config, table }) {
+function fill(figure, { title, where, note = "", height, config, table }) {
   if (!figure.firstChild)
     figure.append(make("figcaption"), make("div", { className: "canvas" }, make("canvas")),
       make("p", { className: "note" }),
       make("details", {}, make("summary", {}, "The numbers"), make("div", {
         className: "scroll", tabIndex: 0, role: "region", aria: { label: "The numbers" } })));
   const [caption, box, remark, details] = figure.children;
-  caption.textContent = title;
+  caption.replaceChildren(title, ...(where ? [make("small", {}, where)] : []));
   remark.textContent = note;
   figure.chart?.destroy();
   figure.chart = null;
@@ -138,7 +148,8 @@ function fill(figure, { title, note = "", height, config, table }) {
   box.style.height = `${height}px`;
   const canvas = box.firstChild;
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `${title}. The numbers are in the table below.`);
+  canvas.setAttribute("aria-label",
+    `${[title, where].filter(Boolean).join(": ")}. The numbers are in the table below.`);
   details.lastChild.replaceChildren(table);
   figure.chart = new Chart(canvas, config);
 }
@@ -150,7 +161,10 @@ function axis(kind, title, more = {}) {
     ...more,
     ticks: {
       color: color("muted"), font: FONT, maxRotation: 0, autoSkipPadding: 16,
-      callback: (value) => written(value, kind), ...more.ticks,
+      callback(value) {
+        return tickName(value, kind, this.type === "logarithmic" ? value : this.max);
+      },
+      ...more.ticks,
     },
   };
 }
@@ -161,19 +175,18 @@ const options = (more) => ({
 
 // Bars of rows {name, family, quantity}. With `cut`, bars that are much longer than those of timtow
 // are cut, for they would make the others too short to be read.
-function drawBars(figure, { title, note, kind, rows, cut = false, reference, prefix = () => "" }) {
+function drawBars(figure, { title, where, note, kind, rows, cut, reference, prefix = () => "" }) {
   const shown = rows.filter((row) => known(middle(row.quantity))).map((row) => ({
     ...row, label: prefix(row) + written(row.quantity, kind) }));
-  if (!shown.length) return fill(figure, { title, note: "Not measured in this cell." });
+  if (!shown.length) return fill(figure, { title, where, note: "Not measured." });
   const longest = Math.max(...shown.map((row) => row.quantity.high ?? middle(row.quantity)));
   const ours = shown.filter((row) => row.family === "timtow").map((row) => middle(row.quantity));
-  const limit = cut && ours.length ? Math.max(...ours) * 2.5 : Infinity;
+  const limit = cut && ours.length ? roundUp(Math.max(...ours) * 2.2) : Infinity;
   const isCut = longest > limit;
   const scale = isCut ? { max: limit } : { suggestedMax: longest };
   fill(figure, {
-    title,
-    note: [note, isCut ? "Bars that go on beyond the edge are cut; the number is the whole." : ""]
-      .filter(Boolean).join(" "),
+    title, where,
+    note: isCut ? "Bars that go on beyond the edge are cut; the number is the whole." : "",
     height: shown.length * BAR + 60,
     table: makeTable(["server", "median", "interval"], shown.map((row) =>
       [row.name, written(row.quantity, kind), writtenInterval(row.quantity, kind) || "none"])),
@@ -207,37 +220,42 @@ function drawBars(figure, { title, note, kind, rows, cut = false, reference, pre
 }
 
 // Curves of series {name, family, points: [{x, y, quantity}]} on logarithmic axes.
-function drawCurves(figure, { title, note, series, x, y, tick, ticks, points = true, table }) {
+function drawCurves(figure, { title, where, series, x, y, tick, ticks, points = true, table }) {
   const shown = series.filter((one) => one.points.length > 1);
-  if (!shown.length) return fill(figure, { title, note: "Not measured." });
+  if (!shown.length) return fill(figure, { title, where, note: "Not measured." });
+  const picked = shown.some((one) => one.name === figure.picked) ? figure.picked : "";
+  // Raw TCP lies below the curves that are compared to it; the names would lie on theirs.
+  const isNamed = ({ name, family }) => family !== "floor" || name === picked;
+  const longest = Math.max(...shown.filter(isNamed).map(({ name }) => name.length), 0);
+  const xs = shown.flatMap((one) => one.points.map((point) => point.x));
   const members = {};
   fill(figure, {
-    title, note, table,
+    title, where, table,
     height: Math.max(380, shown.length * 13 + 90),
     config: {
       type: "line",
       data: {
         datasets: shown.map((one) => {
           const nth = members[one.family] = (members[one.family] ?? -1) + 1;
+          const ink = color(one.family) + (picked && one.name !== picked ? FAINT : "");
           return {
             label: one.name, data: one.points, rows: one.points, parsing: false,
-            borderColor: color(one.family), backgroundColor: color(one.family),
-            borderWidth: one.family === "timtow" ? 2 : 1.25,
+            isNamed: isNamed(one), borderColor: ink, backgroundColor: ink,
+            borderWidth: one.name === picked ? 3 : one.family === "timtow" ? 2 : 1.25,
             borderDash: DASHES[nth % DASHES.length],
             pointStyle: POINTS[nth % POINTS.length], pointRadius: points ? 4 : 0,
-            pointHitRadius: 8, order: one.family === "timtow" ? 0 : 1,
+            pointHitRadius: 8, order: one.name === picked ? 0 : one.family === "timtow" ? 1 : 2,
           };
         }),
       },
       options: options({
-        layout: { padding: { right: 96, top: 8 } },
+        layout: { padding: { right: 22 + 7 * longest, top: 8 } },
         scales: {
           x: axis("number", x, { type: "logarithmic", ticks: { callback: tick },
-            min: Math.min(...shown.flatMap((one) => one.points.map((point) => point.x))),
-            max: Math.max(...shown.flatMap((one) => one.points.map((point) => point.x))),
+            min: Math.min(...xs), max: Math.max(...xs),
             afterBuildTicks: (scale) => {
               scale.ticks = ticks.filter((value) => value >= scale.min && value <= scale.max)
-                .map((value) => ({ value, major: true }));
+                .map((value) => ({ value }));
             } }),
           y: axis("seconds", y, { type: "logarithmic", afterBuildTicks: (scale) => {
             const most = scale.max / scale.min > 200 ? [1] : [1, 2, 5];
@@ -254,12 +272,24 @@ function drawCurves(figure, { title, note, series, x, y, tick, ticks, points = t
       plugins: points ? [annotations, endLabels] : [endLabels],
     },
   });
+  figure.firstChild.append(makePicker(figure, shown.map(({ name }) => name), picked));
+}
+
+// Chooses the curve that stands out.
+function makePicker(figure, names, picked) {
+  const select = make("select", { onchange: () => {
+    figure.picked = select.value;
+    figure.redraw();
+    figure.querySelector("select").focus();
+  } }, make("option", { value: "" }, "none"), ...names.map((name) => make("option", {}, name)));
+  select.value = picked;
+  return make("label", { className: "pick" }, "Pick out ", select);
 }
 
 // A table of texts; the first column is what a row is about.
 function makeTable(heads, rows) {
   const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
-  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows.map(([name, ...texts]) =>
-    make("tr", {}, make("th", { scope: "row" }, name),
-      ...texts.map((text) => make("td", {}, text))))));
+  const body = rows.map(([name, ...texts]) => make("tr", {},
+    make("th", { scope: "row" }, name), ...texts.map((text) => make("td", {}, text))));
+  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
 }

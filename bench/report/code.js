@@ -1,13 +1,15 @@
 // Two programs side by side, like `diff -y`: the lines that both have stand next to each other.
 
 // Pairs [left, right] of line numbers; null is a line that the other side does not have. Lines are
-// alike if they are but for their indentation. The longest common subsequence, by its table.
+// alike if they are but for their indentation. The longest common subsequence, by its table; a line
+// with words counts more than braces and blank ones, which are alike everywhere.
 function aligned(left, right) {
   const a = left.map((line) => line.trim()), b = right.map((line) => line.trim());
-  const length = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
+  const weight = (line) => (/\w/.test(line) ? 8 : 1);
+  const length = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; --i)
     for (let j = b.length - 1; j >= 0; --j)
-      length[i][j] = a[i] === b[j] ? length[i + 1][j + 1] + 1
+      length[i][j] = a[i] === b[j] ? length[i + 1][j + 1] + weight(a[i])
                                    : Math.max(length[i + 1][j], length[i][j + 1]);
   const pairs = [];
   let i = 0, j = 0;
@@ -42,9 +44,10 @@ function sideBySide(left, right) {
 
 function codeLine(lines, number, same) {
   if (number === null) return make("div", { className: "line filler" });
-  return make("div", { className: same ? "line" : "line differs" },
+  const differs = !same && lines[number].trim() !== "";
+  return make("div", { className: differs ? "line differs" : "line" },
     make("span", { className: "number" }, String(number + 1)),
-    make("span", { className: "mark" }, same ? "" : "•"),
+    make("span", { className: "mark" }, differs ? "•" : ""),
     make("code", {}, lines[number] || " "));
 }
 

@@ -59,7 +59,7 @@ def told_apart(cells, quantity, best_of, names):
         worse = [c for c in group if (c[quantity]["high"] < best["low"] if best_of is max else
                                       c[quantity]["low"] > best["high"])]
         if not worse:
-            alike.append(cell_name(key))
+            alike.append(key)
         for cell in worse:
             share = cell[quantity]["median"] / best["median"]
             behind.setdefault(cell["server"], []).append(share)
@@ -68,14 +68,14 @@ def told_apart(cells, quantity, best_of, names):
     if not behind:
         return (f"No loop can be told from the {best_name}, in {plural(compared, 'cell')}: "
                 f"the intervals overlap.")
-    text = [f"No loop can be told from the {best_name} in {len(alike)} of {compared} cells"
+    text = [f"In {len(alike)} of {compared} cells no loop can be told from the {best_name}"
             f"{': ' if alike else ''}{some(alike)}."]
     never = [name for name in dict.fromkeys(c["server"] for c in cells) if name not in behind]
     if never:
-        text.append(f"{listed(never)} can nowhere be told from it.")
+        text.append(f"Nowhere can {listed(never)}.")
     parts = [f"{name} in {plural(len(shares), 'cell')} ({span(shares)} times)"
              for name, shares in sorted(behind.items(), key=lambda item: len(item[1]))]
-    text.append(f"Surely {worse_name} than it: {listed(parts)}.")
+    text.append(f"Surely {worse_name} than the {best_name}: {listed(parts)}.")
     return " ".join(text)
 
 
@@ -99,7 +99,7 @@ def cost_of_others(cells, family):
         if shares:
             low, high = map(share_text, extremes(shares))
             parts.append(f"{name} {low}" if low == high else f"{name} {low} to {high}")
-    return parts and f"The same ratio for servers that are not timtow's: {listed(parts)}."
+    return parts and f"The same ratio for servers that are not timtow’s: {listed(parts)}."
 
 
 def text_cost(cells):
@@ -152,8 +152,8 @@ def idle_memory(cells):
         return None
     sizes = [significant(size) for size in
              sorted(c["rss_per_connection"]["median"] for c in most.values())]
-    return (f"An idle connection holds {sizes[0]} to {sizes[-1]} bytes of the server's memory, "
-            f"depending on the loop; the kernel's own buffers come on top.")
+    return (f"An idle connection holds {sizes[0]} to {sizes[-1]} bytes of the server’s memory, "
+            f"depending on the loop; the kernel’s own buffers come on top.")
 
 
 def scenario(cells, mode, what):
@@ -169,11 +169,11 @@ def limits(cells):
     waiting = [c for c in cells if c.get("saturated") is False and not c.get("client_bottleneck")]
     text = []
     if held:
-        text.append(f"The client was the limit at {some(names_of(held))}: a server may do more "
-                    f"there.")
+        text.append(f"The client was the limit at {some(map(parameters, held))}: servers may do "
+                    f"more there.")
     if waiting:
-        text.append(f"The server's core was not full at {some(names_of(waiting))}: it waited, "
-                    f"mostly for the kernel and the client. Compare the CPU per message instead.")
+        text.append(f"The server’s core was not full at {some(map(parameters, waiting))}: it "
+                    f"waited for the kernel and the client. Compare the CPU per message there.")
     return " ".join(text)
 
 
@@ -185,7 +185,7 @@ def extremes(cells):
 def share_text(cell):
     """As many places as the interval supports, two at most."""
     share = cell["share_of_floor"]
-    places = -math.floor(math.log10((share["high"] - share["low"]) / 2))
+    places = -1 - math.floor(math.log10((share["high"] - share["low"]) / 10))
     return f"{share['median']:.{max(0, min(2, places))}f}"
 
 
@@ -203,12 +203,14 @@ def span(values):
     return low if low == high else f"{low} to {high}"
 
 
-def cell_name(key):
-    mode, size, pipeline, connections, payload = key
-    words = [size_name(size), "one at a time" if pipeline == 1 else f"{pipeline} at a time"]
-    if payload not in (None, "binary"):
-        words[0] += f" of {payload} text"
-    return f"{', '.join(words)} on {plural(connections, 'connection')}"
+def cell_name(key, connections=None):
+    """`connections`: instead of the cell's own, all that are meant."""
+    _, size, pipeline, own, payload = key
+    text = f" of {payload} text" if payload not in (None, "binary") else ""
+    how = "one at a time" if pipeline == 1 else f"{pipeline} at a time"
+    many = connections or [own]
+    on = f"{listed([f'{count:,}' for count in many])} connection{'' if many == [1] else 's'}"
+    return f"{size_name(size)}{text} {how} on {on}"
 
 
 def size_name(size):
@@ -218,11 +220,12 @@ def size_name(size):
     return f"{size} B"
 
 
-def names_of(cells):
-    return list(dict.fromkeys(cell_name(parameters(c)) for c in cells))
-
-
-def some(names):
+def some(keys):
+    """The names of cells, but not too many; those that differ in their connections are one."""
+    alike = {}
+    for mode, size, pipeline, connections, payload in dict.fromkeys(keys):
+        alike.setdefault((mode, size, pipeline, None, payload), []).append(connections)
+    names = [cell_name(key, sorted(connections)) for key, connections in alike.items()]
     return "; ".join(names[:4]) + (f"; and {len(names) - 4} more" if len(names) > 4 else "")
 
 

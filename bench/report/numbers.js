@@ -10,22 +10,26 @@ const UNITS = {
 };
 const DIGITS = 3;  // at most, that mean something
 
+// The interval's half is at least half a unit of the last digit, and less than five of them.
+const lastDigit = ({ low, high }, factor) => order((high - low) / 10 / factor) + 1;
+
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 const middle = (quantity) => (known(quantity) ? quantity : quantity?.median ?? null);
 const hasInterval = (quantity) =>
   known(quantity?.low) && known(quantity?.high) && quantity.low < quantity.high;
 const order = (value) => (value > 0 ? Math.floor(Math.log10(value)) : 0);
+const unitFor = (value, kind) => UNITS[kind].find(([factor]) => value >= factor) ?? UNITS[kind].at(-1);
 
 // The unit of a value, and the power of ten, in that unit, of the last digit that means something.
 function precision(quantity, kind) {
   const value = Math.abs(middle(quantity));
-  const [factor, unit] = UNITS[kind].find(([factor]) => value >= factor) ?? UNITS[kind].at(-1);
+  const [factor, unit] = unitFor(value, kind);
   const scaled = value / factor;
   // Without an interval two digits, three behind a leading 1.
   const leading = Number(scaled.toExponential()[0]);
   let last = order(scaled) - (leading === 1 ? 2 : 1);
   if (hasInterval(quantity))
-    last = Math.max(order((quantity.high - quantity.low) / 2 / factor), order(scaled) - DIGITS + 1);
+    last = Math.max(lastDigit(quantity, factor), order(scaled) - DIGITS + 1);
   return { factor, unit, last: Math.min(last, order(scaled)) };
 }
 
@@ -50,6 +54,14 @@ function writtenInterval(quantity, kind) {
   if (!hasInterval(quantity)) return "";
   const how = precision(quantity, kind);
   return `${digits(quantity.low, how)} to ${digits(quantity.high, how)}`;
+}
+
+// A value on an axis, in the unit of the largest one there.
+function tickName(value, kind, largest = value) {
+  if (value === 0) return "0";
+  const [factor, unit] = unitFor(largest, kind);
+  const number = (value / factor).toLocaleString("en", { maximumSignificantDigits: DIGITS });
+  return `${number} ${unit}`.trim();
 }
 
 function sizeName(bytes) {

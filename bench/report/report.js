@@ -38,7 +38,9 @@ const same = (a) => (b) => keys.every((name) => a[name] === b[name]);
 const allKeys = closed.map(keyOf)
   .filter((key, i, all) => all.findIndex(same(key)) === i)
   .sort((a, b) => keys.map((name) => byValue(a[name], b[name])).find(Boolean) ?? 0);
-let chosen = allKeys[0];
+// At first the cell where most servers were busy: there throughput says most.
+const busy = (key) => closed.filter((cell) => isAt(key)(cell) && cell.saturated).length;
+let chosen = [...allKeys].sort((a, b) => busy(b) - busy(a))[0];
 
 function cellName({ size, pipeline, connections, payload }) {
   const what = payload && payload !== "binary" ? ` of ${DIMENSIONS.payload[1](payload)}` : "";
@@ -63,18 +65,25 @@ function makeChooser() {
       make("legend", {}, DIMENSIONS[name][0]),
       ...values.map((value) => option("radio", name, String(value), DIMENSIONS[name][1](value),
         value === chosen[name], () => choose(nearest(name, value))))));
+  byId("chooser").prepend(...fields);
+}
+
+// Legend and choice in one, at each section that has charts.
+function makeFamilies() {
   const families = Object.keys(FAMILIES).filter((family) =>
     compared.some((server) => server.family === family));
-  const toggle = (family) => ({ target }) => {
-    hidden[target.checked ? "delete" : "add"](family);
+  const toggle = ({ target: { value, checked } }) => {
+    hidden[checked ? "delete" : "add"](value);
+    for (const input of document.getElementsByName("family"))
+      if (input.value === value) input.checked = checked;
     draw();
   };
-  const show = make("fieldset", {}, make("legend", {}, "Show"), ...families.map((family) => {
-    const label = option("checkbox", "family", family, FAMILIES[family], true, toggle(family));
-    label.firstChild.after(make("span", { className: `swatch ${family}` }));
-    return label;
-  }));
-  byId("chooser").append(...fields, show);
+  for (const box of document.querySelectorAll(".families"))
+    box.append(make("legend", {}, "Show"), ...families.map((family) => {
+      const label = option("checkbox", "family", family, FAMILIES[family], true, toggle);
+      label.firstChild.after(make("span", { className: `swatch ${family}` }));
+      return label;
+    }));
 }
 
 function choose(key) {
@@ -92,27 +101,29 @@ function drawCell() {
     return;
   }
   const here = closed.filter(isAt(chosen));
-  const at = cellName(chosen);
-  byId("cell-note").textContent = [`${at}.`, ...notesOn(here)].join(" ");
+  const where = cellName(chosen);
+  byId("cell-note").textContent = notesOn(here).join(" ");
   drawBars(byId("throughput"), {
-    title: `Throughput: messages a second, ${at}`, kind: "rate",
+    title: "Throughput, messages a second", where, kind: "rate",
     rows: rowsOf(here, (cell) => cell.throughput),
-    prefix: ({ cell }) => (cell.client_bottleneck ? "≥ " : ""),
+    prefix: atLeast,
   });
   drawBars(byId("cpu"), {
-    title: `CPU per message of the server, ${at}`, kind: "seconds", cut: true,
+    title: "CPU per message", where, kind: "seconds", cut: true,
     rows: rowsOf(here, (cell) => cell.cpu_per_message),
   });
   drawBars(byId("share"), {
-    title: `CPU per message relative to the raw floor, ${at}`, kind: "ratio", cut: true,
+    title: "CPU per message, relative to raw TCP", where, kind: "ratio", cut: true,
     rows: rowsOf(here, (cell) => cell.share_of_floor),
     reference: { value: 1, text: "raw TCP" },
   });
   drawBars(byId("syscalls"), {
-    title: `System calls per message, ${at}`, kind: "number", cut: true,
+    title: "System calls per message", where, kind: "number", cut: true,
     rows: rowsOf(here, (cell) => cell.syscalls_per_message),
   });
 }
+
+const atLeast = ({ cell }) => (cell.client_bottleneck ? "≥ " : "");
 
 function notesOn(here) {
   const names = (list) => list.map((cell) => cell.server).join(", ");
@@ -121,9 +132,10 @@ function notesOn(here) {
   const there = new Set(here.map((cell) => cell.server));
   const missing = compared.filter((server) => !there.has(server.name));
   return [
-    held.length && `The client was the limit for ${names(held)}: they may do more (≥).`,
-    waiting.length && `No full core of the server: ${
-      waiting.length === here.length ? "all" : names(waiting)}. Compare the CPU.`,
+    held.length && `The client was the limit for ${
+      held.length === here.length ? "all" : names(held)}: they may do more (≥).`,
+    waiting.length && `Not a full core was used by ${
+      waiting.length === here.length ? "any server" : names(waiting)}: compare the CPU instead.`,
     missing.length && `Not measured: ${missing.map((server) => server.name).join(", ")}.`,
   ].filter(Boolean);
 }
@@ -134,12 +146,11 @@ function drawShares() {
   const shown = compared.filter((server) => !hidden.has(server.family) &&
     closed.some((cell) => cell.server === server.name && cell.share_of_floor));
   if (!shown.length) return byId("shares").replaceChildren("Not measured.");
-  const heads = allKeys.map((key) => make("span", {},
-    `${sizeName(key.size)} × ${key.pipeline}`, make("br"),
-    counted(key.connections, "connection"),
-    ...(key.payload && key.payload !== "binary" ? [make("br"), DIMENSIONS.payload[1](key.payload)] : [])));
+  const heads = allKeys.map(({ size, pipeline, connections, payload }) => make("span", {},
+    `${sizeName(size)} × ${pipeline}`, make("br"), counted(connections, "connection"),
+    ...(payload && payload !== "binary" ? [make("br"), DIMENSIONS.payload[1](payload)] : [])));
   const rows = shown.map((server) => [server.name, ...allKeys.map((key) => {
-    const share = closed.find((cell) => cell.server === server.name && isAt(key)(cell))?.share_of_floor;
+    const share = cellOf(server, key)?.share_of_floor;
     const isOne = hasInterval(share) && share.low <= 1 && share.high >= 1;
     return make("span", { className: isOne ? "parity" : "", title: writtenInterval(share, "ratio") },
       written(share, "ratio"));
@@ -149,7 +160,8 @@ function drawShares() {
 
 // ---- Latency
 
-const PERCENTILES = [["p50", "50 %"], ["p90", "90 %"], ["p99", "99 %"], ["p999", "99.9 %"], ["max", "max"]];
+const PERCENTILES = {
+  p50: "50 %", p90: "90 %", p99: "99 %", p999: "99.9 %", max: "slowest" };
 const timed = inMode("open", "closed").filter((cell) => cell.latency_histogram?.length);
 const timedName = (cell) => cell.mode === "open"
   ? `open loop, ${written(cell.rate, "rate")}, ${cellName(cell)}` : `closed loop, ${cellName(cell)}`;
@@ -167,8 +179,8 @@ function percentileCurve(histogram) {
 }
 
 function percentName(x) {
-  const percent = 100 * (1 - 1 / x);
-  return `${percent.toLocaleString("en", { maximumFractionDigits: Math.max(0, Math.round(Math.log10(x)) - 2) })} %`;
+  const places = Math.max(0, Math.round(Math.log10(x)) - 2);
+  return `${(100 - 100 / x).toLocaleString("en", { maximumFractionDigits: places })} %`;
 }
 
 function makeLatencyChooser() {
@@ -178,15 +190,16 @@ function makeLatencyChooser() {
 }
 
 function drawLatency() {
-  const name = byId("latency-cell").value;
-  const here = inOrder(timed.filter((cell) => timedName(cell) === name && isShown(cell)));
+  const where = byId("latency-cell").value;
+  const here = inOrder(timed.filter((cell) => timedName(cell) === where && isShown(cell)));
   drawCurves(byId("percentiles"), {
-    title: `Latency by percentile, ${name}`, points: false, x: "percentile of the messages", y: "latency",
+    title: "Latency by percentile", where, points: false,
+    x: "messages that are as fast or faster", y: "latency",
     series: here.map((cell) => ({ name: cell.server, family: familyOf[cell.server],
       points: percentileCurve(cell.latency_histogram) })),
     tick: percentName, ticks: [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7],
-    table: makeTable(["server", ...PERCENTILES.map(([, label]) => label)], here.map((cell) =>
-      [cell.server, ...PERCENTILES.map(([key]) => written(cell.latency?.[key], "seconds"))])),
+    table: makeTable(["server", ...Object.values(PERCENTILES)], here.map((cell) =>
+      [cell.server, ...Object.keys(PERCENTILES).map((key) => written(cell.latency?.[key], "seconds"))])),
   });
 }
 
@@ -198,7 +211,8 @@ function drawIdle() {
   const shown = inOrder(idle.filter(isShown));
   const counts = unique(idle.map((cell) => cell.connections)).sort((a, b) => a - b);
   const names = unique(shown.map((cell) => cell.server));
-  const at = (name, count) => shown.find((cell) => cell.server === name && cell.connections === count);
+  const at = (name, count) =>
+    shown.find((cell) => cell.server === name && cell.connections === count);
   drawCurves(byId("scaling"), {
     title: "CPU per message by idle connections", x: "idle connections", y: "CPU per message",
     series: names.map((name) => ({ name, family: familyOf[name],
@@ -213,8 +227,8 @@ function drawIdle() {
   const largest = names.map(memoryCell).filter(Boolean);
   const most = Math.max(...largest.map((cell) => cell.connections));
   drawBars(byId("memory"), {
-    title: largest.length ? `Memory per idle connection, of ${most.toLocaleString("en")}`
-                          : "Memory per idle connection",
+    title: "Memory per idle connection",
+    where: largest.length ? `${most.toLocaleString("en")} idle connections` : "",
     kind: "bytes", cut: true, rows: rowsOf(largest, (cell) => cell.rss_per_connection),
   });
 }
@@ -230,27 +244,25 @@ function memoryCell(name) {
 const SCENARIOS = {
   churn: ["Connect, one echo, close", "connections a second", "CPU per connection"],
   fanout: ["Fan-out", "deliveries a second", "CPU per delivery"],
-  slow: ["With slow readers", "messages a second of those that are not slow", "CPU per message"],
+  slow: ["Beside slow readers", "messages a second", "CPU per message"],
 };
 
 function drawScenarios() {
   const box = byId("scenario-figures");
   const figure = (id) => byId(id) ?? box.appendChild(make("figure", { id }));
+  const name = (cell) => `${sizeName(cell.size)}, ${counted(cell.connections, "connection")}`;
   for (const [mode, [title, rate, cost]] of Object.entries(SCENARIOS)) {
     const all = inMode(mode);
-    unique(all.map((cell) => `${sizeName(cell.size)}, ${counted(cell.connections, "connection")}`))
-      .forEach((where, i) => {
-        const here = all.filter((cell) => where ===
-          `${sizeName(cell.size)}, ${counted(cell.connections, "connection")}`);
-        drawBars(figure(`${mode}-rate-${i}`), { title: `${title}: ${rate}, ${where}`, kind: "rate",
-          rows: rowsOf(here, (cell) => cell.throughput),
-          prefix: ({ cell }) => (cell.client_bottleneck ? "≥ " : "") });
-        drawBars(figure(`${mode}-cost-${i}`), { title: `${title}: ${cost}, ${where}`, kind: "seconds",
-          cut: true, rows: rowsOf(here, (cell) => cell.cpu_per_message) });
-        if (mode === "slow")
-          drawBars(figure(`slow-memory-${i}`), { title: `${title}: the server’s memory, ${where}`,
-            kind: "bytes", cut: true, rows: rowsOf(here, mostMemory) });
-      });
+    unique(all.map(name)).forEach((where, i) => {
+      const here = all.filter((cell) => name(cell) === where);
+      drawBars(figure(`${mode}-rate-${i}`), { title: `${title}: ${rate}`, where, kind: "rate",
+        rows: rowsOf(here, (cell) => cell.throughput), prefix: atLeast });
+      drawBars(figure(`${mode}-cost-${i}`), { title: `${title}: ${cost}`, where, kind: "seconds",
+        cut: true, rows: rowsOf(here, (cell) => cell.cpu_per_message) });
+      if (mode === "slow")
+        drawBars(figure(`slow-memory-${i}`), { title: `${title}: the server’s memory`, where,
+          kind: "bytes", cut: true, rows: rowsOf(here, mostMemory) });
+    });
   }
   if (!box.firstChild) box.append(make("p", {}, "Not measured."));
 }
@@ -262,43 +274,50 @@ function mostMemory(cell) {
 
 // ---- The table
 
-const cellOf = (server) => chosen && closed.find((cell) => cell.server === server.name && isAt(chosen)(cell));
-const quantityColumn = (title, kind, quantity, largestFirst = false) => ({
-  title, largestFirst, isNumber: true,
+function cellOf(server, key = chosen) {
+  return key && closed.find((cell) => cell.server === server.name && isAt(key)(cell));
+}
+
+const quantityColumn = (title, kind, quantity, more = {}) => ({
+  title, isNumber: true,
   value: (server) => middle(quantity(server)),
   show: (server) => {
     const interval = writtenInterval(quantity(server), kind);
     return [written(quantity(server), kind), ...(interval ? [make("small", {}, interval)] : [])];
   },
+  ...more,
 });
-const textColumn = (title, value) => ({
-  title, isNumber: false, value: (server) => value(server) ?? null, show: (server) => [value(server) ?? "–"] });
+const textColumn = (title, value, more = {}) => ({
+  title, isNumber: false, value: (server) => value(server) || null,
+  show: (server) => [value(server) || "–"], ...more });
+const brought = (title, key) => textColumn(title, (server) => server.loop?.[key]);
 
 const COLUMNS = [
-  { ...textColumn("server", (server) => server.name), show: (server) =>
-    [make("span", { className: `swatch ${server.family}` }), server.name] },
-  quantityColumn("throughput", "rate", (server) => cellOf(server)?.throughput, true),
+  textColumn("server", (server) => server.name, { show: (server) =>
+    [make("span", { className: `swatch ${server.family}` }), server.name] }),
+  quantityColumn("throughput", "rate", (server) => cellOf(server)?.throughput, { largestFirst: true }),
   quantityColumn("CPU per message", "seconds", (server) => cellOf(server)?.cpu_per_message),
   quantityColumn("share of floor", "ratio", (server) => cellOf(server)?.share_of_floor),
   quantityColumn("latency p50", "seconds", (server) => cellOf(server)?.latency?.p50),
   quantityColumn("latency p99", "seconds", (server) => cellOf(server)?.latency?.p99),
-  quantityColumn("memory per connection", "bytes", (server) => memoryCell(server.name)?.rss_per_connection),
-  { ...quantityColumn("adapter lines", "number", (server) => server.adapter_lines),
-    show: (server) => [String(server.adapter_lines ?? "–")] },
+  quantityColumn("memory per connection", "bytes",
+    (server) => memoryCell(server.name)?.rss_per_connection),
+  quantityColumn("adapter lines", "number", (server) => server.adapter_lines,
+    { show: (server) => [String(server.adapter_lines ?? "–")] }),
   quantityColumn("binary", "bytes", (server) => server.binary_bytes),
   quantityColumn("compile time", "seconds", (server) => server.compile_seconds),
   textColumn("licence", (server) => server.licence),
-  ...[["timers"], ["dns", "DNS"], ["tls", "TLS"], ["threads"], ["windows", "Windows"]].map(([key, title]) =>
-    textColumn(title ?? key, (server) => server.loop?.[key] || null)),
-  textColumn("library", (server) => server.library && [server.library, server.library_version]
-    .filter(Boolean).join(" ")),
+  brought("timers", "timers"), brought("DNS", "dns"), brought("TLS", "tls"),
+  brought("threads", "threads"), brought("Windows", "windows"),
+  textColumn("library", (server) =>
+    [server.library, server.library_version].filter(Boolean).join(" ")),
 ];
 
 let sorting = null;  // {column, descending}
 
 function sortBy(column) {
-  const descending = sorting?.column === column ? !sorting.descending : column.largestFirst ?? false;
-  sorting = { column, descending };
+  const again = sorting?.column === column;
+  sorting = { column, descending: again ? !sorting.descending : Boolean(column.largestFirst) };
   drawTable();
   byId("main-table").querySelectorAll("th button")[COLUMNS.indexOf(column)].focus();
 }
@@ -317,23 +336,25 @@ function drawTable() {
   const servers = inSorting(results.servers
     .filter((server) => !hidden.has(server.family))
     .sort((a, b) => (place[a.name] ?? 1e9) - (place[b.name] ?? 1e9)));
-  const head = make("tr", {}, ...COLUMNS.map((column) => {
-    const state = sorting?.column !== column ? "none" : sorting.descending ? "descending" : "ascending";
-    return make("th", { scope: "col", aria: { sort: state }, className: column.isNumber ? "number" : "" },
+  const head = COLUMNS.map((column) => {
+    const sort = sorting?.column !== column ? "none"
+      : sorting.descending ? "descending" : "ascending";
+    const className = column.isNumber ? "number" : "";
+    return make("th", { scope: "col", aria: { sort }, className },
       make("button", { type: "button", onclick: () => sortBy(column) }, column.title));
-  }));
+  });
   const body = servers.map((server) => {
     const wrong = server.skipped ? `not run: ${server.skipped}`
       : failed(server).length ? `FAILED: ${failed(server).join("; ")}` : "";
-    const name = make("th", { scope: "row" }, ...COLUMNS[0].show(server));
-    if (wrong) return make("tr", {}, name,
-      make("td", { colSpan: COLUMNS.length - 1, className: "wrong" }, wrong));
-    return make("tr", {}, name, ...COLUMNS.slice(1).map((column) =>
-      make("td", { className: column.isNumber ? "number" : "" }, ...column.show(server))));
+    const [name, ...others] = COLUMNS;
+    return make("tr", {}, make("th", { scope: "row" }, ...name.show(server)), ...(wrong
+      ? [make("td", { colSpan: others.length, className: "wrong" }, wrong)]
+      : others.map((column) =>
+        make("td", { className: column.isNumber ? "number" : "" }, ...column.show(server)))));
   });
-  byId("main-table").replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
-  byId("table-cell").textContent = chosen
-    ? `At ${cellName(chosen)}: the cell that is chosen above.` : "";
+  byId("main-table").replaceChildren(make("table", {},
+    make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)));
+  byId("table-cell").textContent = chosen ? `At ${cellName(chosen)}.` : "";
 }
 
 // ---- The code
@@ -347,7 +368,8 @@ function makeCodeChooser() {
     byId("sides").hidden = true;
     return;
   }
-  const folder = (path) => path.split("/").slice(0, path.startsWith("adapters/") ? 1 : -1).join("/");
+  // Adapters are one group; others are grouped by their folder.
+  const folder = (path) => path.match(/^adapters|.*(?=\/)|/)[0];
   const selects = [byId("left"), byId("right")];
   for (const select of selects) {
     select.append(...unique(paths.map(folder)).map((label) => make("optgroup", { label },
@@ -381,7 +403,10 @@ function draw() {
   drawTable();
 }
 
+byId("percentiles").redraw = drawLatency;
+byId("scaling").redraw = drawIdle;
 makeChooser();
+makeFamilies();
 makeLatencyChooser();
 makeCodeChooser();
 makeDownload();

@@ -58,7 +58,7 @@ def script(text):
 
 def title(results):
     loops = [s for s in results["servers"] if s["family"] == "timtow" and not s.get("skipped")]
-    return f"One WebSocket echo server on {plural(len(loops), 'event loop')}"
+    return f"One WebSocket echo server on {in_words(len(loops))} event loop" + "s" * (len(loops) != 1)
 
 
 def warnings(results):
@@ -86,17 +86,24 @@ def warnings(results):
 
 def about(results):
     of = results.get("machine") or {}
-    families = {"timtow": "{} of timtow, one a loop", "floor": "{} raw TCP echoes as floors",
-                "peer": "{} peers", "perl": "{} in Perl"}
+    families = {"timtow": "timtow on {} event loops", "floor": "{} raw TCP echoes to compare with",
+                "peer": "{} other WebSocket servers", "perl": "{} in Perl"}
     run = [s["family"] for s in results["servers"] if not s.get("skipped")]
-    kinds = [text.format(run.count(family)) for family, text in families.items() if family in run]
+    kinds = [text.format(in_words(run.count(family))) for family, text in families.items()
+             if family in run]
     hardware = of.get("cpu") or "an unknown CPU"
     if of.get("cores"):
         hardware += f" with {plural(of['cores'], 'core')}"
     system = f", {of['kernel']}" if of.get("kernel") else ""
-    return (f"{plural(len(run), 'server')} ({listed(kinds or ['none'])}), run on "
-            f"{escaped(hardware + system)}, by <code>{escaped(results.get('command'))}</code> "
-            f"of timtow {escaped(results.get('version'))}{escaped(duration(results))}.")
+    return (f"{plural(len(run), 'echo server')}: {listed(kinds or ['none'])}. They ran on "
+            f"{escaped(hardware + system)}, measured by "
+            f"<code>{escaped(results.get('command'))}</code> of timtow "
+            f"{escaped(results.get('version'))}{escaped(duration(results))}.")
+
+
+def in_words(count):
+    words = "no one two three four five six seven eight nine ten eleven twelve".split()
+    return words[count] if count < len(words) else str(count)
 
 
 def duration(results):
@@ -106,7 +113,7 @@ def duration(results):
         seconds = round((datetime.fromisoformat(results["finished"]) - started).total_seconds())
     except (KeyError, TypeError, ValueError):  # not finished, or not told
         return f", started {results['started']}" if results.get("started") else ""
-    took = f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+    took = f"{seconds // 60} minutes {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
     return f", on {day}, in {took}"
 
 

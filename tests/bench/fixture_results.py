@@ -167,7 +167,7 @@ def cell(server, mode, connections, pipeline, size, payload, rate):
             "latency": latency_of(buckets), "latency_histogram": buckets,
             "server": {"cpu_per_message": cpu, "user_per_message": cpu * 0.2,
                        "system_per_message": cpu * 0.8, "core_busy": busy,
-                       "rss_during": {"rss": 9_000_000, "private": 2_400_000 + size * 100}},
+                       "rss_during": {"rss": 9_000_000, "private": round(1e4 * base * 1e9)}},
             "client": {"core_busy": 0.7, "was_bottleneck": size == MIB and pipeline == 1},
             "saturated": busy > 0.9, "errors": 0})
     cpus = [one["server"]["cpu_per_message"] for one in rounds]
@@ -179,6 +179,8 @@ def cell(server, mode, connections, pipeline, size, payload, rate):
     calls = {"recvfrom": 1 / pipeline, "sendmsg": 1 / pipeline, "epoll_wait": 0.4 / pipeline}
     if name in PEERS:
         calls["sendmsg"] = 1.0
+    if name in PERL:
+        calls["select"] = 3.0
     memory = {**TIMTOW, **PEERS, **PERL}[name.removeprefix("floor-").removeprefix("raw-")][3]
     if server["family"] == "floor":
         memory = memory // 2

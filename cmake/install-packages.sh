@@ -11,6 +11,7 @@ build=(
   g++ cmake ninja-build ccache pkg-config
   libuv1-dev libevent-dev libev-dev libasio-dev
   python3 python3-websockets
+  libjs-chart.js
 )
 test=(
   clang clang-format clang-tidy libclang-rt-14-dev llvm git

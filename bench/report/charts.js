@@ -35,7 +35,7 @@ const annotations = {
     ctx.textBaseline = "middle";
     if (reference)
       drawReference(ctx, scales.x.getPixelForValue(reference.value), chartArea, reference.text);
-    chart.data.datasets.forEach((dataset, which) => {
+    [...chart.data.datasets.entries()].reverse().forEach(([which, dataset]) => {  // timtow on top
       chart.getDatasetMeta(which).data.forEach((element, index) => {
         const row = dataset.rows[index];
         if (hasInterval(row.quantity)) {
@@ -175,7 +175,7 @@ const options = (more) => ({
 
 // Bars of rows {name, family, quantity}. With `cut`, bars that are much longer than those of timtow
 // are cut, for they would make the others too short to be read.
-function drawBars(figure, { title, where, note, kind, rows, cut, reference, prefix = () => "" }) {
+function drawBars(figure, { title, where, kind, rows, cut, reference, table, prefix = () => "" }) {
   const shown = rows.filter((row) => known(middle(row.quantity))).map((row) => ({
     ...row, label: prefix(row) + written(row.quantity, kind) }));
   if (!shown.length) return fill(figure, { title, where, note: "Not measured." });
@@ -188,7 +188,7 @@ function drawBars(figure, { title, where, note, kind, rows, cut, reference, pref
     title, where,
     note: isCut ? "Bars that go on beyond the edge are cut; the number is the whole." : "",
     height: shown.length * BAR + 60,
-    table: makeTable(["server", "median", "interval"], shown.map((row) =>
+    table: table ?? makeTable(["server", "median", "interval"], shown.map((row) =>
       [row.name, written(row.quantity, kind), writtenInterval(row.quantity, kind) || "none"])),
     config: {
       type: "bar",
@@ -220,7 +220,7 @@ function drawBars(figure, { title, where, note, kind, rows, cut, reference, pref
 }
 
 // Curves of series {name, family, points: [{x, y, quantity}]} on logarithmic axes.
-function drawCurves(figure, { title, where, series, x, y, tick, ticks, points = true, table }) {
+function drawCurves(figure, { title, where, series, x, tick, ticks, points = true, table }) {
   const shown = series.filter((one) => one.points.length > 1);
   if (!shown.length) return fill(figure, { title, where, note: "Not measured." });
   const picked = shown.some((one) => one.name === figure.picked) ? figure.picked : "";
@@ -257,7 +257,7 @@ function drawCurves(figure, { title, where, series, x, y, tick, ticks, points = 
               scale.ticks = ticks.filter((value) => value >= scale.min && value <= scale.max)
                 .map((value) => ({ value }));
             } }),
-          y: axis("seconds", y, { type: "logarithmic", afterBuildTicks: (scale) => {
+          y: axis("seconds", "", { type: "logarithmic", afterBuildTicks: (scale) => {
             const most = scale.max / scale.min > 200 ? [1] : [1, 2, 5];
             scale.ticks = scale.ticks.filter(({ value }) =>
               most.includes(Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9))));

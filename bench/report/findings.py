@@ -15,8 +15,8 @@ def findings(results):
     loops = [c for c in cells if family[c["server"]] == "timtow"]
     closed = [c for c in loops if c["mode"] == "closed"]
     found = [
-        ("Throughput", told_apart(closed, "throughput", max, ("fastest", "slower"))),
-        ("CPU per message", told_apart(closed, "cpu_per_message", min, ("cheapest", "dearer"))),
+        ("Throughput", told_apart(closed, "throughput", max, "fastest", "slower")),
+        ("CPU per message", told_apart(closed, "cpu_per_message", min, "cheapest", "dearer")),
         ("What WebSocket costs", websocket_cost(closed)),
         ("The others", cost_of_others(cells, family)),
         ("Text", text_cost(loops)),
@@ -50,9 +50,9 @@ def by_cell(cells):
     return {key: group for key, group in groups.items() if len(group) > 1}
 
 
-def told_apart(cells, quantity, best_of, names):
+def told_apart(cells, quantity, best_of, best_name, worse_name):
     """Who is surely not the best, in how many cells, and by how much."""
-    (best_name, worse_name), behind, alike, compared = names, {}, [], 0
+    behind, alike, compared = {}, [], 0
     for key, group in by_cell(c for c in cells if has_interval(c.get(quantity))).items():
         compared += 1
         best = best_of(group, key=lambda c: c[quantity]["median"])[quantity]
@@ -68,15 +68,12 @@ def told_apart(cells, quantity, best_of, names):
     if not behind:
         return (f"No loop can be told from the {best_name}, in {plural(compared, 'cell')}: "
                 f"the intervals overlap.")
-    text = [f"In {len(alike)} of {compared} cells no loop can be told from the {best_name}"
-            f"{': ' if alike else ''}{some(alike)}."]
     never = [name for name in dict.fromkeys(c["server"] for c in cells) if name not in behind]
-    if never:
-        text.append(f"Nowhere can {listed(never)}.")
     parts = [f"{name} in {plural(len(shares), 'cell')} ({span(shares)} times)"
              for name, shares in sorted(behind.items(), key=lambda item: len(item[1]))]
-    text.append(f"Surely {worse_name} than the {best_name}: {listed(parts)}.")
-    return " ".join(text)
+    return (f"In {len(alike)} of {compared} cells no loop can be told from the {best_name}"
+            f"{': ' if alike else ''}{some(alike)}. Surely {worse_name} than the {best_name}: "
+            f"{listed(parts)}{'; never ' if never else ''}{listed(never, 'or')}.")
 
 
 def websocket_cost(cells):
@@ -183,9 +180,9 @@ def extremes(cells):
 
 
 def share_text(cell):
-    """As many places as the interval supports, two at most."""
+    """Down to the first digit of the interval's half, two places at most."""
     share = cell["share_of_floor"]
-    places = -1 - math.floor(math.log10((share["high"] - share["low"]) / 10))
+    places = -math.floor(math.log10((share["high"] - share["low"]) / 2 / 0.95))
     return f"{share['median']:.{max(0, min(2, places))}f}"
 
 
@@ -210,7 +207,7 @@ def cell_name(key, connections=None):
     how = "one at a time" if pipeline == 1 else f"{pipeline} at a time"
     many = connections or [own]
     on = f"{listed([f'{count:,}' for count in many])} connection{'' if many == [1] else 's'}"
-    return f"{size_name(size)}{text} {how} on {on}"
+    return f"{size_name(size)}{text}, {how} on {on}"
 
 
 def size_name(size):
@@ -233,6 +230,6 @@ def plural(count, word):
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def listed(words):
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+def listed(words, last_by="and"):
+    *most, last = words or [""]
+    return f"{', '.join(most)} {last_by} {last}" if most else last

@@ -3,15 +3,15 @@
 
 const UNITS = {
   seconds: [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]],
-  bytes: [[1e6, "MB"], [1e3, "kB"], [1, "B"]],
+  bytes: [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]],
   rate: [[1e6, "M/s"], [1e3, "k/s"], [1, "/s"]],
   ratio: [[1, ""]],
   number: [[1, ""]],
 };
 const DIGITS = 3;  // at most, that mean something
 
-// The interval's half is at least half a unit of the last digit, and less than five of them.
-const lastDigit = ({ low, high }, factor) => order((high - low) / 10 / factor) + 1;
+// The last digit is that of the interval's half when that is rounded to one digit.
+const lastDigit = ({ low, high }, factor) => order((high - low) / 2 / 0.95 / factor);
 
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 const middle = (quantity) => (known(quantity) ? quantity : quantity?.median ?? null);

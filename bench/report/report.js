@@ -119,8 +119,16 @@ function drawCell() {
   });
   drawBars(byId("syscalls"), {
     title: "System calls per message", where, kind: "number", cut: true,
-    rows: rowsOf(here, (cell) => cell.syscalls_per_message),
+    rows: rowsOf(here, (cell) => cell.syscalls_per_message), table: tableOfCalls(here),
   });
+}
+
+function tableOfCalls(here) {
+  const names = unique(here.flatMap((cell) => Object.keys(cell.syscalls ?? {}))).sort();
+  return makeTable(["server", "all", ...names],
+    rowsOf(here, (cell) => cell.syscalls_per_message).map(({ name, quantity, cell }) =>
+      [name, ...[quantity, ...names.map((call) => cell.syscalls?.[call])]
+        .map((count) => written(count, "number"))]));
 }
 
 const atLeast = ({ cell }) => (cell.client_bottleneck ? "≥ " : "");
@@ -194,7 +202,7 @@ function drawLatency() {
   const here = inOrder(timed.filter((cell) => timedName(cell) === where && isShown(cell)));
   drawCurves(byId("percentiles"), {
     title: "Latency by percentile", where, points: false,
-    x: "messages that are as fast or faster", y: "latency",
+    x: "percentile of messages",
     series: here.map((cell) => ({ name: cell.server, family: familyOf[cell.server],
       points: percentileCurve(cell.latency_histogram) })),
     tick: percentName, ticks: [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7],
@@ -214,7 +222,7 @@ function drawIdle() {
   const at = (name, count) =>
     shown.find((cell) => cell.server === name && cell.connections === count);
   drawCurves(byId("scaling"), {
-    title: "CPU per message by idle connections", x: "idle connections", y: "CPU per message",
+    title: "CPU per message by idle connections", x: "idle connections",
     series: names.map((name) => ({ name, family: familyOf[name],
       points: counts.map((count) => [count, at(name, count)?.cpu_per_message])
         .filter(([, quantity]) => middle(quantity))
@@ -224,13 +232,13 @@ function drawIdle() {
       names.map((name) => [name, ...counts.map((count) =>
         written(at(name, count)?.cpu_per_message, "seconds"))])),
   });
-  const largest = names.map(memoryCell).filter(Boolean);
-  const most = Math.max(...largest.map((cell) => cell.connections));
-  drawBars(byId("memory"), {
-    title: "Memory per idle connection",
-    where: largest.length ? `${most.toLocaleString("en")} idle connections` : "",
-    kind: "bytes", cut: true, rows: rowsOf(largest, (cell) => cell.rss_per_connection),
-  });
+  const many = counts.at(-1);
+  const where = many ? `${many.toLocaleString("en")} idle connections` : "";
+  const here = shown.filter((cell) => cell.connections === many);
+  drawBars(byId("memory"), { title: "Memory per idle connection", where, kind: "bytes", cut: true,
+    rows: rowsOf(here, (cell) => cell.rss_per_connection) });
+  drawBars(byId("idle-throughput"), { title: "Throughput beside them, messages a second", where,
+    kind: "rate", rows: rowsOf(here, (cell) => cell.throughput), prefix: atLeast });
 }
 
 // Of a server's idle cells the one with most connections: there the rest weighs least.

@@ -30,7 +30,8 @@ def write(results, path):
         "title": title(results),
         "warnings": paragraphs(warnings(results), "warning"),
         "about": about(results),
-        "findings": definitions(findings(results)) or "<p>Nothing that could be compared.</p>",
+        "findings": definitions(findings(results)
+                                or [("Nothing yet", "There is nothing that can be compared.")]),
         **method(results),
         "machine": definitions(machine(results)),
         "styles": (HERE / "report.css").read_text(),
@@ -74,10 +75,11 @@ def warnings(results):
     if rounds and max(rounds) < 2:
         yield ("Only one round was measured, so there are no intervals, and nothing can be told "
                "apart.")
+    skipped = [f"{s['name']} ({s['skipped']})" for s in results["servers"] if s.get("skipped")]
+    if skipped:
+        yield f"Not run: {', '.join(skipped)}."
     for server in results["servers"]:
-        if server.get("skipped"):
-            yield f"{server['name']} was not run: {server['skipped']}."
-        elif failed := failed_checks(server):
+        if failed := failed_checks(server):
             yield f"{server['name']} FAILED and is left out of the charts: {'; '.join(failed)}."
     wrong = {cell["server"]: cell["errors"] for cell in results["cells"] if cell.get("errors")}
     for name, errors in wrong.items():
@@ -95,8 +97,8 @@ def about(results):
     if of.get("cores"):
         hardware += f" with {plural(of['cores'], 'core')}"
     system = f", {of['kernel']}" if of.get("kernel") else ""
-    return (f"{plural(len(run), 'echo server')}: {listed(kinds or ['none'])}. They ran on "
-            f"{escaped(hardware + system)}, measured by "
+    return (f"{plural(len(run), 'echo server')}{': ' if kinds else ''}{listed(kinds)}. Measured on "
+            f"{escaped(hardware + system)}, by "
             f"<code>{escaped(results.get('command'))}</code> of timtow "
             f"{escaped(results.get('version'))}{escaped(duration(results))}.")
 
@@ -113,7 +115,7 @@ def duration(results):
         seconds = round((datetime.fromisoformat(results["finished"]) - started).total_seconds())
     except (KeyError, TypeError, ValueError):  # not finished, or not told
         return f", started {results['started']}" if results.get("started") else ""
-    took = f"{seconds // 60} minutes {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+    took = f"{seconds // 60}\u00a0min {seconds % 60}\u00a0s" if seconds >= 60 else f"{seconds} s"
     return f", on {day}, in {took}"
 
 

@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "Made-up test data: nothing in this report was measured. It shows what a report looks like."
-ROUNDS = 5
+ROUNDS = 3
 LOOPS = ("poll", "epoll", "libev", "libevent", "libuv", "asio")
 KIB, MIB = 1024, 1024 * 1024
 
@@ -122,8 +122,8 @@ def histogram(middle, spread, count):
     """Most waits lie around the middle, three in a hundred far above it."""
     most, rest = NormalDist(math.log(middle), spread), NormalDist(math.log(3 * middle), 0.5)
     below, buckets = 0, []
-    for step in range(round((most.mean - 5 * spread) * 12), round((rest.mean + 2) * 12)):
-        upper = (step + 1) / 12
+    for step in range(round((most.mean - 5 * spread) * 8), round((rest.mean + 2) * 8)):
+        upper = (step + 1) / 8
         now = round(count * (0.97 * most.cdf(upper) + 0.03 * rest.cdf(upper)))
         if now > below:
             buckets.append([float(f"{math.exp(upper):.4g}"), now - below])

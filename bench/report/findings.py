@@ -6,9 +6,11 @@ Servers that failed a check are left out: who does not do the same work is not c
 
 import math
 
+ENOUGH = 6  # rounds: of fewer, not even the smallest and the largest are a 95 % interval
+
 
 def findings(results):
-    """A list of (what it is about, sentences); nothing is told apart by a single round."""
+    """A list of (what it is about, sentences)."""
     compared = [s for s in results["servers"] if not s.get("skipped") and not failed_checks(s)]
     family = {s["name"]: s["family"] for s in compared}
     cells = [c for c in results["cells"] if c["server"] in family]
@@ -33,9 +35,23 @@ def failed_checks(server):
     return (server.get("checks") or {}).get("failed") or []
 
 
-def has_interval(quantity):
-    return bool(quantity) and None not in (quantity.get("low"), quantity.get("high")) \
-        and quantity["low"] < quantity["high"]
+def echoes(server):
+    """Whether it is one of those that the closed loop measures; the others send to many."""
+    return server.get("mode") in (None, "echo")
+
+
+def rounds_of(cells):
+    return min(len(cell.get("rounds") or []) for cell in cells)
+
+
+def has_interval(cell, quantity):
+    """Whether there is one that can tell two servers apart."""
+    of = cell.get(quantity)
+    return rounds_of([cell]) >= ENOUGH and bool(of) and of["low"] < of["high"]
+
+
+def has_value(cell, quantity):
+    return bool(cell.get(quantity)) and cell[quantity]["median"] is not None
 
 
 def parameters(cell):
@@ -53,7 +69,7 @@ def by_cell(cells):
 def told_apart(cells, quantity, best_of, best_name, worse_name):
     """Who is surely not the best, in how many cells, and by how much."""
     behind, alike, compared = {}, [], 0
-    for key, group in by_cell(c for c in cells if has_interval(c.get(quantity))).items():
+    for key, group in by_cell(c for c in cells if has_interval(c, quantity)).items():
         compared += 1
         best = best_of(group, key=lambda c: c[quantity]["median"])[quantity]
         worse = [c for c in group if (c[quantity]["high"] < best["low"] if best_of is max else
@@ -77,22 +93,25 @@ def told_apart(cells, quantity, best_of, best_name, worse_name):
 
 
 def websocket_cost(cells):
-    shares = [c for c in cells if has_interval(c.get("share_of_floor"))]
+    shares = [c for c in cells if has_value(c, "share_of_floor")]
     if not shares:
         return None
     low, high = extremes(shares)
-    at_parity = sum(c["share_of_floor"]["low"] <= 1 <= c["share_of_floor"]["high"] for c in shares)
-    return (f"A message costs {share_text(low)} to {share_text(high)} times the CPU of a raw TCP "
-            f"echo of the same bytes on the same loop, and most at {cell_name(parameters(high))}. "
-            f"In {at_parity} of {len(shares)} cases the interval includes 1: there, WebSocket "
-            f"cannot be told from no WebSocket.")
+    text = (f"A message costs {share_text(low)} to {share_text(high)} times the CPU of a raw TCP "
+            f"echo of the same bytes on the same loop, and most at {cell_name(parameters(high))}.")
+    known = [c["share_of_floor"] for c in shares if has_interval(c, "share_of_floor")]
+    if known:
+        at_parity = sum(share["low"] <= 1 <= share["high"] for share in known)
+        text += (f" In {at_parity} of {len(known)} cases the interval includes 1: there, WebSocket "
+                 f"cannot be told from no WebSocket.")
+    return text + roughly(shares)
 
 
 def cost_of_others(cells, family):
     parts = []
     for name in (name for name, its in family.items() if its in ("peer", "perl")):
         shares = [c for c in cells if c["server"] == name and c["mode"] == "closed"
-                  and has_interval(c.get("share_of_floor"))]
+                  and has_value(c, "share_of_floor")]
         if shares:
             low, high = map(share_text, extremes(shares))
             parts.append(f"{name} {low}" if low == high else f"{name} {low} to {high}")
@@ -105,43 +124,35 @@ def text_cost(cells):
     for cell in cells:
         other = binary.get((cell["server"], *parameters(cell)[:-1]))
         if cell.get("payload") == "mixed" and other:
-            mine, its = cell.get("cpu_per_message"), other.get("cpu_per_message")
-            if has_interval(mine) and has_interval(its):
-                shares.append(mine["median"] / its["median"])
+            if all(has_value(c, "cpu_per_message") for c in (cell, other)):
+                shares.append(cell["cpu_per_message"]["median"]
+                              / other["cpu_per_message"]["median"])
     return shares and (f"Text of 1- to 4-byte characters costs {span(shares)} times the CPU of as "
                        f"many bytes of binary.")
 
 
 def idle_growth(cells):
     """How the cost of a message grows with the connections that say nothing."""
-    grown, flat, ends = [], [], set()
-    for name in dict.fromkeys(c["server"] for c in cells):
-        idle = sorted((c for c in cells if c["server"] == name and c["mode"] == "idle"
-                       and has_interval(c.get("cpu_per_message"))), key=lambda c: c["connections"])
-        if len(idle) < 2:
-            continue
-        few, many = idle[0], idle[-1]
-        ends.add((few["connections"], many["connections"]))
-        before, after = few["cpu_per_message"], many["cpu_per_message"]
-        if after["low"] > before["high"]:
-            grown.append(f"{name} {significant(after['median'] / before['median'])} times")
-        else:
-            flat.append(name)
-    if len(ends) != 1:
+    idle = [c for c in cells if c["mode"] == "idle" and has_value(c, "cpu_per_message")]
+    if not idle:
         return None
-    few, many = ends.pop()
-    text = [f"Between {few:,} and {many:,} idle connections the CPU of one message"]
-    if grown:
-        text.append(f"grows: {listed(grown)}.")
+    few, many = (of(c["connections"] for c in idle) for of in (min, max))
+    cost = {(c["server"], c["connections"]): c["cpu_per_message"]["median"] for c in idle}
+    growth = {name: cost[name, many] / cost[name, few] for name, count in cost
+              if count == many and (name, few) in cost and few < many}
+    grown = [f"{significant(times)} times as much on {name}"
+             for name, times in growth.items() if times >= 2]
+    flat = [name for name, times in growth.items() if times < 2]
     if flat:
-        text.append(f"{'It' if grown else ''} cannot be told to grow on {listed(flat)}.".strip())
-    return " ".join(text)
+        grown.append(f"{span([growth[name] for name in flat])} times on {listed(flat)}")
+    return grown and (f"From {few:,} to {many:,} idle connections the CPU of a message becomes "
+                      f"{listed(grown)}.{roughly(idle)}")
 
 
 def idle_memory(cells):
     most = {}
     for cell in cells:
-        if cell["mode"] == "idle" and (cell.get("rss_per_connection") or {}).get("median"):
+        if cell["mode"] == "idle" and has_value(cell, "rss_per_connection"):
             known = most.get(cell["server"])
             if not known or known["connections"] < cell["connections"]:
                 most[cell["server"]] = cell
@@ -154,11 +165,12 @@ def idle_memory(cells):
 
 
 def scenario(cells, mode, what):
-    shares = [c for c in cells if c["mode"] == mode and has_interval(c.get("share_of_floor"))]
+    shares = [c for c in cells if c["mode"] == mode and has_value(c, "share_of_floor")]
     if not shares:
         return None
     low, high = map(share_text, extremes(shares))
-    return f"{what} {low if low == high else f'{low} to {high}'} times the CPU of raw TCP."
+    return (f"{what} {low if low == high else f'{low} to {high}'} times the CPU of raw TCP."
+            f"{roughly(shares)}")
 
 
 def limits(cells):
@@ -179,9 +191,16 @@ def extremes(cells):
     return ordered[0], ordered[-1]
 
 
+def roughly(cells):
+    rounds = rounds_of(cells)
+    return "" if rounds >= ENOUGH else f" Only roughly, of {plural(rounds, 'round')}."
+
+
 def share_text(cell):
     """Down to the first digit of the interval's half, two places at most."""
     share = cell["share_of_floor"]
+    if not has_interval(cell, "share_of_floor"):
+        return significant(share["median"])
     places = -math.floor(math.log10((share["high"] - share["low"]) / 2 / 0.95))
     return f"{share['median']:.{max(0, min(2, places))}f}"
 

@@ -7,6 +7,7 @@ const byId = (id) => document.getElementById(id);
 const FAMILIES = { timtow: "timtow", floor: "raw TCP", peer: "other servers", perl: "Perl" };
 const failed = (server) => server.checks?.failed ?? [];
 const compared = results.servers.filter((server) => !server.skipped && !failed(server).length);
+const echoes = (server) => (server.mode ?? "echo") === "echo";  // others send to many
 const familyOf = Object.fromEntries(compared.map((server) => [server.name, server.family]));
 const cells = results.cells.filter((cell) => cell.server in familyOf);
 const inMode = (...modes) => cells.filter((cell) => modes.includes(cell.mode));
@@ -47,6 +48,11 @@ function cellName({ size, pipeline, connections, payload }) {
   const how = pipeline > 1 ? `${pipeline} at a time` : "one at a time";
   return `${sizeName(size)}${what}, ${how} on ${counted(connections, "connection")}`;
 }
+
+const roundsOf = (here) => {
+  const rounds = here.map((cell) => cell.rounds?.length ?? 0);
+  return rounds.length ? `; ${counted(Math.max(...rounds), "round")}` : "";
+};
 
 // What was asked for, and of the rest as much as was measured.
 function nearest(name, value) {
@@ -101,7 +107,7 @@ function drawCell() {
     return;
   }
   const here = closed.filter(isAt(chosen));
-  const where = cellName(chosen);
+  const where = cellName(chosen) + roundsOf(here);
   byId("cell-note").textContent = notesOn(here).join(" ");
   drawBars(byId("throughput"), {
     title: "Throughput, messages a second", where, kind: "rate",
@@ -113,9 +119,9 @@ function drawCell() {
     rows: rowsOf(here, (cell) => cell.cpu_per_message),
   });
   drawBars(byId("share"), {
-    title: "CPU per message, relative to raw TCP", where, kind: "ratio", cut: true,
+    title: "CPU per message, relative to the floor", where, kind: "ratio", cut: true,
     rows: rowsOf(here, (cell) => cell.share_of_floor),
-    reference: { value: 1, text: "raw TCP" },
+    reference: { value: 1, text: "floor" },
   });
   drawBars(byId("syscalls"), {
     title: "System calls per message", where, kind: "number", cut: true,
@@ -138,7 +144,7 @@ function notesOn(here) {
   const held = here.filter((cell) => cell.client_bottleneck);
   const waiting = here.filter((cell) => cell.saturated === false && !cell.client_bottleneck);
   const there = new Set(here.map((cell) => cell.server));
-  const missing = compared.filter((server) => !there.has(server.name));
+  const missing = compared.filter((server) => echoes(server) && !there.has(server.name));
   return [
     held.length && `The client was the limit for ${
       held.length === here.length ? "all" : names(held)}: they may do more (≥).`,
@@ -233,8 +239,8 @@ function drawIdle() {
         written(at(name, count)?.cpu_per_message, "seconds"))])),
   });
   const many = counts.at(-1);
-  const where = many ? `${many.toLocaleString("en")} idle connections` : "";
   const here = shown.filter((cell) => cell.connections === many);
+  const where = many ? counted(many, "idle connection") + roundsOf(here) : "";
   drawBars(byId("memory"), { title: "Memory per idle connection", where, kind: "bytes", cut: true,
     rows: rowsOf(here, (cell) => cell.rss_per_connection) });
   drawBars(byId("idle-throughput"), { title: "Throughput beside them, messages a second", where,
@@ -261,8 +267,8 @@ function drawScenarios() {
   const name = (cell) => `${sizeName(cell.size)}, ${counted(cell.connections, "connection")}`;
   for (const [mode, [title, rate, cost]] of Object.entries(SCENARIOS)) {
     const all = inMode(mode);
-    unique(all.map(name)).forEach((where, i) => {
-      const here = all.filter((cell) => name(cell) === where);
+    unique(all.map(name)).forEach((what, i) => {
+      const here = all.filter((cell) => name(cell) === what), where = what + roundsOf(here);
       drawBars(figure(`${mode}-rate-${i}`), { title: `${title}: ${rate}`, where, kind: "rate",
         rows: rowsOf(here, (cell) => cell.throughput), prefix: atLeast });
       drawBars(figure(`${mode}-cost-${i}`), { title: `${title}: ${cost}`, where, kind: "seconds",
@@ -342,7 +348,7 @@ function inSorting(servers) {
 
 function drawTable() {
   const servers = inSorting(results.servers
-    .filter((server) => !hidden.has(server.family))
+    .filter((server) => echoes(server) && !hidden.has(server.family))
     .sort((a, b) => (place[a.name] ?? 1e9) - (place[b.name] ?? 1e9)));
   const head = COLUMNS.map((column) => {
     const sort = sorting?.column !== column ? "none"

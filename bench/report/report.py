@@ -12,9 +12,11 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from findings import failed_checks, findings, listed, plural
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # for who loads this file by its path
+
+from findings import ENOUGH, cell_name, echoes, failed_checks, findings, listed, parameters, plural
+
 SCRIPTS = ("numbers.js", "charts.js", "code.js", "report.js")
 LIBRARY_FOLDERS = ("/usr/share/javascript/chart.js", "/usr/share/nodejs/chart.js/dist")
 LIBRARY_NAMES = ("chart.umd.js", "chart.min.js")  # of Chart.js 4, of 3
@@ -58,7 +60,8 @@ def script(text):
 
 
 def title(results):
-    loops = [s for s in results["servers"] if s["family"] == "timtow" and not s.get("skipped")]
+    loops = [s for s in results["servers"]
+             if s["family"] == "timtow" and echoes(s) and not s.get("skipped")]
     return f"One WebSocket echo server on {in_words(len(loops))} event loop" + "s" * (len(loops) != 1)
 
 
@@ -71,26 +74,34 @@ def warnings(results):
     if not results.get("complete", True):
         yield ("This run was interrupted. What was measured until then is here; intervals are "
                "wider than those of a whole run, and cells are missing.")
-    rounds = [len(cell.get("rounds") or []) for cell in results["cells"]]
-    if rounds and max(rounds) < 2:
-        yield ("Only one round was measured, so there are no intervals, and nothing can be told "
-               "apart.")
+    rounds = max((len(cell.get("rounds") or []) for cell in results["cells"]), default=ENOUGH)
+    if rounds < ENOUGH:
+        yield (f"Only {plural(rounds, 'round')}: {ENOUGH} are needed for an interval that can tell "
+               f"two servers apart, so nothing is ranked, and whiskers are too short.")
+    busy = (results.get("machine") or {}).get("load_average")
+    if busy and busy > ((results.get("machine") or {}).get("cores") or busy):
+        yield f"The machine was busy with other work: its load average was {busy:.1f} at the start."
     skipped = [f"{s['name']} ({s['skipped']})" for s in results["servers"] if s.get("skipped")]
     if skipped:
         yield f"Not run: {', '.join(skipped)}."
     for server in results["servers"]:
         if failed := failed_checks(server):
             yield f"{server['name']} FAILED and is left out of the charts: {'; '.join(failed)}."
-    wrong = {cell["server"]: cell["errors"] for cell in results["cells"] if cell.get("errors")}
-    for name, errors in wrong.items():
-        yield f"{name} had {plural(errors, 'error')} while it was measured."
+    for cell in results["cells"]:
+        where = f"{cell['server']}, {cell['mode']}, {cell_name(parameters(cell))}"
+        if cell.get("failed"):
+            yield f"{where}: {cell['failed']}."
+        elif cell.get("errors"):
+            yield f"{where}: {plural(cell['errors'], 'error')}."
+    for left_out in (results.get("method") or {}).get("left_out") or []:
+        yield f"Left out: {left_out}."
 
 
 def about(results):
     of = results.get("machine") or {}
     families = {"timtow": "timtow on {} event loops", "floor": "{} raw TCP echoes to compare with",
                 "peer": "{} other WebSocket servers", "perl": "{} in Perl"}
-    run = [s["family"] for s in results["servers"] if not s.get("skipped")]
+    run = [s["family"] for s in results["servers"] if echoes(s) and not s.get("skipped")]
     kinds = [text.format(in_words(run.count(family))) for family, text in families.items()
              if family in run]
     hardware = of.get("cpu") or "an unknown CPU"
@@ -127,6 +138,7 @@ def method(results):
               if None not in (pinning.get("server"), pinning.get("client")) else "")
     return {"pinned": escaped(pinned), "rounds": escaped(how.get("rounds", "?")),
             "warmup": escaped(how.get("warmup", "?")), "seconds": escaped(how.get("seconds", "?")),
+            "seed": escaped(how.get("seed", "?")), "plan": escaped(how.get("plan", "?")),
             "confidence": f"{100 * (how.get('confidence') or 0.95):.0f}"}
 
 
@@ -137,7 +149,8 @@ def machine(results):
         of["memory"] = f"{of.pop('memory_bytes') / 2**30:.1f} GiB"
     if of.get("pinning"):
         of["pinning"] = ", ".join(f"{who} on core {core}" for who, core in of["pinning"].items())
-    rows = [(name.replace("_", " "), str(value)) for name, value in of.items() if value is not None]
+    rows = [(name.replace("_", " "), {True: "yes", False: "no"}.get(value, str(value)))
+            for name, value in of.items() if value is not None]
     affected = {k: v for k, v in mitigations.items() if v != "Not affected"}
     if mitigations:
         others = len(mitigations) - len(affected)

@@ -122,6 +122,12 @@ class File(unittest.TestCase):
             return subprocess.run([sys.executable, "-B", REPORT / "report.py", *arguments],
                                   capture_output=True, text=True, timeout=TIMEOUT)
 
+        # As compare.py loads it: by its path, from anywhere.
+        loaded = subprocess.run([sys.executable, "-B", "-c", f"""
+import importlib.util
+spec = importlib.util.spec_from_file_location("report", {str(REPORT / "report.py")!r})
+spec.loader.exec_module(importlib.util.module_from_spec(spec))"""], cwd=folder, timeout=TIMEOUT)
+        self.assertEqual(loaded.returncode, 0)
         made = run(source, folder / "made.html")
         self.assertEqual((made.returncode, made.stdout, made.stderr), (0, "", ""))
         self.assertEqual((folder / "made.html").read_text(), whole.read_text())
@@ -136,10 +142,10 @@ class File(unittest.TestCase):
 class Sentences(unittest.TestCase):
     """What the report says of three loops, of one cell."""
 
-    def said(self, *intervals, quantity="throughput", **more):
+    def said(self, *intervals, quantity="throughput", rounds=6, **more):
         names = ("poll", "epoll", "asio")
         cells = [{"server": name, "mode": "closed", "size": 16, "pipeline": 1, "connections": 50,
-                  "payload": "binary", **more,
+                  "payload": "binary", "rounds": [{}] * rounds, **more,
                   quantity: dict(zip(("low", "median", "high"), values))}
                  for name, values in zip(names, intervals)]
         return dict(findings({"cells": cells, "servers": [
@@ -161,9 +167,11 @@ class Sentences(unittest.TestCase):
         self.assertIn("Surely dearer than the cheapest: epoll in 1 cell (1.20 times); never poll "
                       "or asio.", said["CPU per message"])
 
-    def test_one_round_tells_nothing(self):
-        self.assertEqual(self.said((10, 10, 10), (20, 20, 20), (30, 30, 30)), {})
-        self.assertEqual(self.said((None, 10, None), (None, 20, None)), {})
+    def test_few_rounds_tell_nothing(self):
+        apart = (9, 10, 11), (19, 20, 21), (29, 30, 31)
+        self.assertEqual(self.said(*apart, rounds=5), {})
+        self.assertIn("Throughput", self.said(*apart, rounds=6))
+        self.assertEqual(self.said((None, 10, None), (None, 20, None), rounds=1), {})
 
     def test_what_was_no_measure_of_the_server_is_told(self):
         said = self.said((9, 10, 11), (9, 10, 11), client_bottleneck=True)
@@ -172,7 +180,8 @@ class Sentences(unittest.TestCase):
     def test_whole_run(self):
         said = dict(findings(results))
         self.assertRegex(said["Idle connections"],
-                         r"Between 10 and 10,000 idle .* grows: poll \d\d times\..* on epoll, libev")
+                         r"From 10 to 10,000 idle connections .* \d\d times as much on poll and "
+                         r"\d\.\d\d to \d\.\d\d times on epoll, libev, .* of 3 rounds\.")
         self.assertRegex(said["The others"], r"beast 1\.\d+ to 11\.\d")
         self.assertNotIn("io_async", said["The others"])  # it failed a check
 
@@ -183,9 +192,11 @@ class Sentences(unittest.TestCase):
                 cell["rounds"] = cell["rounds"][:1]
 
         text = " ".join(report.warnings(changed(stop_early)))
-        for part in ("interrupted", "Only one round", "io_async FAILED", "65536 bytes came back",
-                     "Not run: poe (perl cannot find POE", "Made-up"):
+        for part in ("interrupted", "Only 1 round: 6 are needed", "io_async FAILED", "Made-up",
+                     "65536 bytes came back", "Not run: poe (perl cannot find POE",
+                     "websocketpp, closed, 1 MiB, one at a time on 1 connection: no echo in 20 s"):
             self.assertIn(part, text)
+        self.assertNotIn("needed", " ".join(report.warnings(results)))
         self.assertIn("Nothing was measured", " ".join(report.warnings({**results, "cells": []})))
 
 
@@ -290,8 +301,9 @@ class Browser(unittest.TestCase):
     def save_screenshot(self, name):
         height = self.script("return document.documentElement.scrollHeight")
         width = self.script("return window.innerWidth")
-        shot = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip={
-            "x": 0, "y": 0, "width": width, "height": height, "scale": 1})
+        shot = self.command(
+            "Page.captureScreenshot", captureBeyondViewport=True, optimizeForSpeed=True,
+            clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
         (options.screenshots / name).write_bytes(base64.b64decode(shot["data"]))
 
     def test_choose_a_cell(self):
@@ -301,12 +313,12 @@ class Browser(unittest.TestCase):
             return [self.one(f"#{figure} figcaption small").text
                     for figure in ("throughput", "cpu", "share", "syscalls")]
 
-        self.assertEqual(set(shown()), {"16 B, one at a time on 50 connections"})
+        self.assertEqual(set(shown()), {"16 B, one at a time on 50 connections; 6 rounds"})
         self.one("input[name=pipeline][value='1']").send_keys(Keys.ARROW_RIGHT)
-        self.assertEqual(set(shown()), {"16 B, 16 at a time on 50 connections"})
+        self.assertEqual(set(shown()), {"16 B, 16 at a time on 50 connections; 6 rounds"})
         # There is no such cell with 1,000 connections: the nearest that was measured is shown.
         self.one("input[name=connections][value='1000']").click()
-        self.assertEqual(set(shown()), {"16 B, one at a time on 1,000 connections"})
+        self.assertEqual(set(shown()), {"16 B, one at a time on 1,000 connections; 6 rounds"})
         self.assertTrue(self.one("input[name=pipeline][value='1']").is_selected())
         self.assertIn("1,000 connections", self.one("#table-cell").text)
         cell = next(c for c in results["cells"] if c["server"] == "asio" and c["mode"] == "closed"
@@ -423,7 +435,7 @@ class Browser(unittest.TestCase):
             for cell in of["cells"]:
                 cell["rounds"] = cell["rounds"][:1]
                 for name in ("throughput", "cpu_per_message", "share_of_floor"):
-                    cell[name] = dict.fromkeys(("low", "median", "high"), cell[name]["median"])
+                    cell[name].update(low=None, high=None)
 
         def nothing(of):
             of["cells"], of["complete"] = [], False

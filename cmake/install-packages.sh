@@ -12,6 +12,7 @@ build=(
   g++ cmake ninja-build ccache pkg-config
   libuv1-dev libevent-dev libev-dev libasio-dev
   python3 python3-websockets
+  libjs-chart.js
 )
 peers=(
   libboost-dev libwebsocketpp-dev libwebsockets-dev nodejs node-ws

@@ -1,4 +1,4 @@
-"""What a server is, whatever it is measured on: lines, bytes, versions, code, and how long to compile."""
+"""What a server is, whatever it is measured on: lines, bytes, code, and how long it compiles."""
 
 import json
 import os
@@ -51,8 +51,8 @@ def code(server):
 class Compiler:
     """How long the compiler takes for a source, by the command that the build used.
 
-    It is CPU time, without ccache and without linking. What was measured is kept beside the results,
-    and holds as long as what the build made of the source.
+    It is CPU time, without ccache and without linking. What was measured is kept beside the
+    results, and holds as long as what the build made of the source.
     """
 
     def __init__(self, build, store):

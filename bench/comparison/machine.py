@@ -1,4 +1,4 @@
-"""What a number depends on and the programs do not show: the machine and what they were built with."""
+"""What a number depends on and no program shows: the machine, and what they were built with."""
 
 import os
 import platform
@@ -67,7 +67,8 @@ def describe(build, packages):
     model = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.M)
     memory = re.search(r"^MemTotal:\s*(\d+) kB", read("/proc/meminfo") or "", re.M)
     build_type = cache.get("CMAKE_BUILD_TYPE")
-    flags = [cache.get("CMAKE_CXX_FLAGS"), cache.get(f"CMAKE_CXX_FLAGS_{(build_type or '').upper()}")]
+    of_type = f"CMAKE_CXX_FLAGS_{(build_type or '').upper()}"
+    flags = [cache.get("CMAKE_CXX_FLAGS"), cache.get(of_type)]
     if cache.get("TIMTOW_LTO", "OFF").upper() in ("ON", "TRUE", "1"):
         flags.append("-flto")
     return {

@@ -84,9 +84,9 @@ class Comparison:
         self.bench = Bench(self.bin / "bench-load", self.results.header["machine"]["pinning"])
         self.results.write(self.options.json)  # what cannot be written is better known now
 
-        print(f"{len(self.servers)} servers, {len(self.plan.cells)} loads, {self.plan.rounds} rounds: "
-              f"about {time_text(self.expected)}. Seed {self.seed}. Ctrl-C keeps what was measured.",
-              file=sys.stderr, flush=True)
+        print(f"{len(self.servers)} servers, {len(self.plan.cells)} loads, {self.plan.rounds} "
+              f"rounds: about {time_text(self.expected)}. Seed {self.seed}. Ctrl-C keeps what was "
+              "measured.", file=sys.stderr, flush=True)
         self.progress = Progress(self.expected)
         complete = False
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -143,14 +143,15 @@ class Comparison:
                 self.servers.remove(server)
 
     def round(self, at):
-        """Each load once, in random order, and for each the servers in random order: so those that are
-        compared are neighbours in time, and no place in the row is always the same one's."""
+        """Each load once, in random order, and for each the servers in random order: so those that
+        are compared are neighbours in time, and no place in the row is always the same one's."""
         plan = self.plan
         self.progress.heading(f"round {at + 1} of {plan.rounds}")
         for cell in self.shuffled(cell for cell in plan.cells if at < plan.rounds_of(cell)):
             for server in self.shuffled(s for s in self.servers if cell in plan.cells_of(s)):
                 expected = plan.run_seconds(server, cell)
-                self.progress.step(f"{at + 1}/{plan.rounds} {server.name}, {cell.title()}", expected)
+                self.progress.step(
+                    f"{at + 1}/{plan.rounds} {server.name}, {cell.title()}", expected)
                 self.attempt(server, cell, lambda: self.results.add(
                     server.name, cell, at,
                     self.bench.run(server, cell, plan.warmup_of(server), plan.seconds)))
@@ -186,7 +187,8 @@ class Comparison:
                     return
 
     def time_compiler(self):
-        self.progress.heading("compiling")
+        if self.compiled:
+            self.progress.heading("compiling")
         for server in self.compiled:
             self.progress.step(f"compiling {server.name}", self.compiler.expected([server]))
             self.results.servers[server.name]["compile_seconds"] = self.compiler.seconds(server)
@@ -199,9 +201,11 @@ class Comparison:
             if server.family != "timtow" or server.mode != "echo":
                 continue
             self.progress.step(f"valgrind {server.name}", 0)
+            def whole_process(*case):
+                return instructions.whole_process(server.command[0], *case)
+
             self.results.servers[server.name]["instructions"] = {
-                f"{size} B x {pipeline}": instructions.per_message(
-                    lambda *case: instructions.whole_process(server.command[0], *case), pipeline, size)
+                f"{size} B x {pipeline}": instructions.per_message(whole_process, pipeline, size)
                 for pipeline, size in instructions.CASES
             }
 
@@ -221,12 +225,12 @@ class Comparison:
         script = BENCH / "report" / "report.py"
         if not script.exists():
             if self.options.html_wanted:
-                print(f"compare: no report was written: {shown(script)} is not there", file=sys.stderr)
+                fail(f"no report was written: {shown(script)} is not there")
             return not self.options.html_wanted
         try:
             module(script).write(document, self.options.html)
         except Exception as error:  # whatever it is, what was measured is safe and shown
-            print(f"compare: no report was written: {error}", file=sys.stderr)
+            fail(f"no report was written: {error}")
             return False
         print(f"Report:  {shown(self.options.html)}")
         return True

@@ -1,4 +1,4 @@
-"""One run: a fresh server on its processor, bench-load on another, and nothing else of ours alive."""
+"""One run: a fresh server on its processor, bench-load on another, nothing else of ours alive."""
 
 import contextlib
 import json
@@ -41,7 +41,7 @@ class Bench:
                 server, running, cell, "--warmup", warmup, "--seconds", seconds)
 
     def count(self, server, cell, messages):
-        """{name: system calls per message}, of a run of that many messages and one of three times."""
+        """{name: system calls per message}, of a run of that many and one of three times."""
         counts = []
         for many in (messages, 3 * messages):
             with alive(server, self.server_prefix) as running:

@@ -36,7 +36,7 @@ def number(kind, low, high, what):
 def names(text):
     found = [name.strip() for name in text.split(",")]
     if not all(found):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a list of names with commas between them')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a list of names with commas')
     return found
 
 
@@ -55,21 +55,22 @@ def sizes(text):
 def parse(arguments):
     parser = Parser(
         prog="compare", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Compares WebSocket servers: the same echo on every loop, the raw TCP echo that "
-        "each is\nmeasured against, and peers. Without options it takes about three minutes.",
+        description="Compares WebSocket servers: the same echo on every loop, the raw TCP echo "
+        "that each is\nmeasured against, and peers. Without options it takes about three minutes.",
         epilog="Ctrl-C keeps what was measured. docs/comparison.md tells what the numbers mean.",
     )
     extent = parser.add_mutually_exclusive_group()
-    extent.add_argument("--full", action="store_true", help="the whole matrix: hours")
+    extent.add_argument("--full", action="store_true", help="the whole matrix: more than an hour")
     extent.add_argument("--quick", action="store_true", help="whether it works; no number to cite")
     parser.add_argument("--loops", type=names, metavar="A,B", help="only timtow on these loops")
-    parser.add_argument("--servers", type=names, metavar="A,B", help="only these servers; see --list")
+    parser.add_argument("--servers", type=names, metavar="A,B",
+                        help="only these servers; see --list")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=None,
                         help="with or without servers that are not timtow (default: with, unless "
                         "--loops or --servers chooses)")
     parser.add_argument("--sizes", type=sizes, metavar="A,B", help="of messages: 16, 1K, 1M ...")
     parser.add_argument("--rounds", type=number(int, 1, 10000, "a number of rounds, 1 or more"),
-                        metavar="N", help="each measures everything once; 6 or more for an interval")
+                        metavar="N", help="each measures everything once; 6 or more to rank")
     parser.add_argument(
         "--seconds", metavar="S", help="of a run",
         type=number(float, 0.01, LONGEST, f"a number of seconds from 0.01 to {LONGEST}"))
@@ -84,7 +85,7 @@ def parse(arguments):
                         help="the report (report.html, beside the results)")
     parser.add_argument("--bin", type=Path, default=BIN, metavar="FOLDER",
                         help="where the programs are (build/release/bin)")
-    parser.add_argument("--list", action="store_true", help="what would be measured, and nothing else")
+    parser.add_argument("--list", action="store_true", help="only tell what would be measured")
     options = parser.parse_args(arguments)
     for file in (options.json, options.html):
         if file and file.is_dir():
@@ -99,7 +100,8 @@ def choose(servers, options):
     """The servers that the options name, with the floors that they are compared to, in order."""
     by_name = {server.name: server for server in servers}
     loops = dict.fromkeys(loop_of(s) for s in servers if s.family == "timtow")
-    for word, wanted, known in (("loop", options.loops, loops), ("server", options.servers, by_name)):
+    for word, wanted, known in (
+            ("loop", options.loops, loops), ("server", options.servers, by_name)):
         for name in wanted or ():
             if name not in known:
                 options.refuse(f'there is no {word} "{name}"; there are {", ".join(known)}')

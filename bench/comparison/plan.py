@@ -198,7 +198,8 @@ def full(sizes=None):
     return Plan(
         "full", cells, rounds=8, seconds=0.5,
         warmup=0.3, warmup_scripted=1.0, scripted=(*scripted, *churn),
-        counted=(*(c for c in closed if c.connections != 1000 and c.size < MIB), *churn), count=1000,
+        counted=(*(c for c in closed if c.connections != 1000 and c.size < MIB), *churn),
+        count=1000,
         few=dict.fromkeys(idle + slow, 3),
         scenarios=scenarios(closed, latency, idle, churn, fanout, text, slow),
     )

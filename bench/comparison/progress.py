@@ -50,8 +50,8 @@ class Progress:
     def draw(self, text):
         share = min(1.0, self.done / self.expected) if self.expected else 1.0
         full = round(BAR * share)
-        line = (f"[{'#' * full}{'.' * (BAR - full)}] {share:4.0%}  {time_text(self.remaining())} left"
-                f"  {text}")
+        bar = "#" * full + "." * (BAR - full)
+        line = f"[{bar}] {share:4.0%}  {time_text(self.remaining())} left  {text}"
         width = shutil.get_terminal_size().columns - 1
         print(f"\r{line[:width]:<{width}}", end="", file=self.stream, flush=True)
 

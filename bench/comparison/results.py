@@ -16,7 +16,7 @@ class Results:
     """Takes the runs of each server and cell; document() is results.json."""
 
     def __init__(self, header, servers):
-        """`header` is what is known before; `servers` the objects of results.json, by their name."""
+        """`header` is what is known before; `servers` are those of results.json, by name."""
         self.header = {"format": 1, "tool": "timtow compare", "started": now(), **header}
         self.servers = servers
         self.runs = {}  # {(server, cell): {round: bench-load's JSON}}

@@ -1,7 +1,7 @@
 """What may be said of a few rounds of a measurement: a median, its interval, and who is ahead.
 
-Nothing is assumed about how a measurement is distributed: noise of a shared machine is skewed, and has
-outliers.
+Nothing is assumed about how a measurement is distributed: noise of a shared machine is skewed, and
+has outliers.
 """
 
 import itertools
@@ -15,10 +15,11 @@ ENOUGH = 6  # rounds: with fewer, not even the smallest and the largest are a 95
 def interval(values, confidence=CONFIDENCE):
     """{"median", "low", "high"}: the interval is one of the median; None of no values.
 
-    With six rounds and more, it is made of order statistics: the k-th smallest and the k-th largest,
-    k as large as the confidence allows, for each round lies above the true median with probability
-    one half. That is exact, or wider. With fewer it is the percentile bootstrap, over all resamples
-    that there are; it is too narrow, as any would be, so it is no proof. One round has no interval.
+    With six rounds and more, it is made of order statistics: the k-th smallest and the k-th
+    largest, k as large as the confidence allows, for each round lies above the true median with
+    probability one half. That is exact, or wider. With fewer it is the percentile bootstrap, over
+    all resamples that there are; it is too narrow, as any would be, so it is no proof. One round
+    has no interval.
     """
     ordered = sorted(values)
     if not ordered:
@@ -56,8 +57,8 @@ def ratios(mine, base):
 def ranks(intervals, larger_is_better=True):
     """Of {name: interval}, the places {name: (best, worst)} that the intervals leave open to each.
 
-    Nobody is ahead of another whose interval overlaps with its own, so two that overlap share a place.
-    What has no interval is not ranked, and is not in the answer.
+    Nobody is ahead of another whose interval overlaps with its own, so two that overlap share a
+    place. What has no interval is not ranked, and is not in the answer.
     """
     known = {name: i for name, i in intervals.items() if i and i["low"] is not None}
 

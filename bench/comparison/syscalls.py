@@ -1,8 +1,8 @@
 """System calls per message: the difference of two runs that strace has counted, a short and a long.
 
-So neither the handshake nor the end matters. strace slows a server down, so nothing is timed meanwhile,
-and a server that has more time between messages finds fewer of them at once: the counts with many
-connections are an upper bound.
+So neither the handshake nor the end matters. A server that is traced is slow, so nothing is timed
+meanwhile, and what it finds at each wake-up differs: with many connections the number of waits is
+not what it is at full speed, while reads and writes a message hardly change.
 """
 
 import re
@@ -34,7 +34,7 @@ def per_message(short, long, messages):
 
 
 class Trace:
-    """Counts the system calls of a running process, for as long as it is entered: `with Trace(pid)`."""
+    """Counts the system calls of a running process while it is entered: `with Trace(pid)`."""
 
     def __init__(self, pid):
         self.pid = pid

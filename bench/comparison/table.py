@@ -73,7 +73,8 @@ def throughput(view, cell, width):
         rate, cpu, share = mine["throughput"], mine["cpu_per_message"], mine["share_of_floor"]
         places = (mine.get("rank") or {}).get("throughput")
         row = [
-            server["name"], middle(rate, count) + mark(mine), span(rate, counts), places_text(places),
+            server["name"],
+            middle(rate, count) + mark(mine), span(rate, counts), places_text(places),
             middle(cpu, duration), span(cpu, durations), middle(share, ratio), span(share, ratios),
         ]
         if server["family"] == "floor":
@@ -194,11 +195,11 @@ def notes(view):
         yield f"Left out: {', '.join(skipped)}."
     shown = [cell for cell in results["cells"] if cell["throughput"]]
     if any(mark(cell) == "*" for cell in shown):
-        yield ("* The server's core was not saturated: messages/s is what the client, waiting or other "
-               "programs left of it, and only the CPU time says something of the server.")
+        yield ("* The server's core was not saturated: messages/s is what the client, waiting or "
+               "other programs left of it, and only the CPU time says something of the server.")
     if any(mark(cell) == "!" for cell in shown):
-        yield ("! The client was the bottleneck: messages/s is the client's, and only the CPU time says "
-               "something of the server.")
+        yield ("! The client was the bottleneck: messages/s is the client's, and only the CPU time "
+               "says something of the server.")
     for main in view.loads("main"):
         open_places = [
             cell["server"] for server in view.echoes if (cell := view.at(server, main))
@@ -209,9 +210,10 @@ def notes(view):
                    f"{', '.join(open_places)}. A rank of 2-4 leaves these places open.")
     method = results["method"]
     few = method["rounds"] < ENOUGH or not results["complete"]
-    yield (f"Medians of {method['rounds']} round{'s' * (method['rounds'] > 1)} of {method['seconds']:g} s, one server at a time, in "
-           f"random order (--seed {method['seed']}); 95 % is the interval of the median."
-           + (f" With fewer than {ENOUGH} rounds it is too narrow, so nothing is ranked." if few else ""))
+    rounds = f"{method['rounds']} round{'s' * (method['rounds'] > 1)} of {method['seconds']:g} s"
+    yield (f"Medians of {rounds}, one server at a time, in random order (--seed {method['seed']}); "
+           "95 % is the interval of the median."
+           + f" With fewer than {ENOUGH} rounds it is too narrow, so nothing is ranked." * few)
     machine = results["machine"]
     pinned = machine["pinning"]
     if pinned["server"] is None:
@@ -260,8 +262,8 @@ def grid(head, rows, width, left=None):
 
     def line(row, columns):
         cells = [
-            f"{row[at]:<{widths[at]}}" if at == 0 or left and at >= left else f"{row[at]:>{widths[at]}}"
-            for at in columns
+            row[at].ljust(widths[at]) if at == 0 or left and at >= left
+            else row[at].rjust(widths[at]) for at in columns
         ]
         return (" " * GAP).join(cells).rstrip()
 

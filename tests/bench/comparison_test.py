@@ -88,7 +88,8 @@ class Plans(unittest.TestCase):
         cells = plan.full().cells
         closed = {(c.size, c.connections, c.pipeline) for c in cells
                   if c.mode == "closed" and c.payload == "binary"}
-        every = {(s, c, p) for s in (16, 1024, 16384, 2**20) for c in (1, 50, 1000) for p in (1, 16)}
+        every = {(size, connections, pipeline) for size in (16, 1024, 16384, 2**20)
+                 for connections in (1, 50, 1000) for pipeline in (1, 16)}
         # More than 256 MiB in flight is more than the kernel holds.
         self.assertEqual(every - closed, {(2**20, 1000, 1), (2**20, 1000, 16), (2**20, 50, 16)})
         self.assertEqual(closed - every, set())
@@ -256,8 +257,10 @@ class Table(unittest.TestCase):
         ]
         header = {
             "version": "1.0.0", "scenarios": plan.scenarios([self.CELL], [self.OPEN]),
-            "method": {"rounds": rounds, "seconds": 1.0, "seed": 7, "syscalls": "ptrace is refused"},
-            "machine": {"pinning": {"server": 1, "client": 0}, "cores": 2, "virtual": True, "load_average": 0.5,
+            "method": {"rounds": rounds, "seconds": 1.0, "seed": 7,
+                       "syscalls": "ptrace is refused"},
+            "machine": {"pinning": {"server": 1, "client": 0}, "cores": 2, "virtual": True,
+                        "load_average": 0.5,
                         "congestion_control": "cubic", "cmake_build_type": "Release"},
         }
         made = results.Results(header, {each["name"]: each for each in servers})
@@ -295,8 +298,10 @@ class Table(unittest.TestCase):
 
     def test_rows(self):
         lines = self.lines(self.document())
-        self.assertIn("fast 163,636 81,818..163,636 1-2 5.50 us 5.50..11.0 us 1.10 1.10..1.10", lines)
-        self.assertIn("slow 45,000* 22,500..45,000 3 20.0 us 20.0..40.0 us 4.00 4.00..4.00", lines)
+        self.assertIn(
+            "fast 163,636 81,818..163,636 1-2 5.50 us 5.50..11.0 us 1.10 1.10..1.10", lines)
+        self.assertIn(
+            "slow 45,000* 22,500..45,000 3 20.0 us 20.0..40.0 us 4.00 4.00..4.00", lines)
         self.assertIn("floor 180,000 90,000..180,000 - 5.00 us 5.00..10.0 us - -", lines)
         self.assertIn("broken FAILED", lines)
         self.assertIn("wrong FAILED", " ".join(lines))
@@ -495,7 +500,7 @@ class Runs(unittest.TestCase):
         poll = programs / "echo-poll"
         # It passes its checks, and is gone the next time.
         folder = self.programs_but(
-            echo_poll=f'[ -e {self.folder}/once ] || {{ touch {self.folder}/once; exec {poll} "$@"; }}'
+            echo_poll=f'cd {self.folder}; [ -e once ] || {{ touch once; exec {poll} "$@"; }}'
                       f'\n{poll} "$@" & sleep 0.2; kill -KILL $!; echo out of luck >&2; exit 9')
         result = ended("--quick", "--servers", "poll", "--bin", folder, "--json", self.json,
                        "--no-syscalls", "--rounds", 1, "--seconds", 5)

@@ -145,20 +145,21 @@ class Choice(unittest.TestCase):
     def chosen(self, *arguments):
         servers = [
             entry("epoll", adapter="adapters/epoll", floor="floor-epoll"),
-            entry("fanout-epoll", adapter="adapters/epoll", mode="fanout", floor="floor-raw"),
+            entry("fanout-epoll", adapter="adapters/epoll", mode="fanout", floor="floor-all"),
             entry("poll", adapter="adapters/poll", floor="floor-poll"),
             entry("floor-epoll", family="floor", floor="floor-raw"),
             entry("floor-poll", family="floor"), entry("floor-raw", family="floor"),
+            entry("floor-all", family="floor"),
             entry("beast", family="peer", floor="floor-raw"), entry("poe", family="perl"),
         ]
         return [s.name for s in options.choose(servers, options.parse(arguments))]
 
     def test_everything(self):
-        self.assertEqual(len(self.chosen()), 8)
+        self.assertEqual(len(self.chosen()), 9)
 
     def test_loops_bring_their_floors_and_those_theirs(self):
         self.assertEqual(self.chosen("--loops", "epoll"),
-                         ["epoll", "fanout-epoll", "floor-epoll", "floor-raw"])
+                         ["epoll", "fanout-epoll", "floor-epoll", "floor-raw", "floor-all"])
 
     def test_peers(self):
         self.assertNotIn("beast", self.chosen("--no-peers"))
@@ -185,8 +186,8 @@ class Parts(unittest.TestCase):
     def test_strace(self):
         short = syscalls.parse(self.STRACE)
         self.assertEqual(short, {"epoll_wait": 500, "recvfrom": 200})
-        long = {"epoll_wait": 900, "recvfrom": 500, "brk": 3}
-        self.assertEqual(syscalls.per_message(short, long, 200),
+        long = {"epoll_wait": 900, "recvfrom": 500, "brk": 3, "futex": 1}
+        self.assertEqual(syscalls.per_message(short | {"futex": 4}, long, 200),
                          {"epoll_wait": 2, "recvfrom": 1.5, "brk": 0.015})
 
     def test_strace_that_is_absent_or_refused(self):
@@ -304,9 +305,23 @@ class Table(unittest.TestCase):
             "slow 45,000* 22,500..45,000 3 20.0 us 20.0..40.0 us 4.00 4.00..4.00", lines)
         self.assertIn("floor 180,000 90,000..180,000 - 5.00 us 5.00..10.0 us - -", lines)
         self.assertIn("broken FAILED", lines)
-        self.assertIn("wrong FAILED", " ".join(lines))
+        self.assertIn("wrong FAILED", lines)
         self.assertIn("fast 88 200 KiB 1.2 s MIT yes - - - -", lines)
         self.assertIn("fast 200 us 900 us 2.25 -", lines)
+
+    def test_few_rounds_are_not_ranked(self):
+        for rounds, ranked in ((5, False), (6, True)):
+            (slow,) = (c for c in self.document(rounds)["cells"] if c["server"] == "slow")
+            self.assertEqual(slow["rank"]["throughput"] is not None, ranked)
+
+    def test_whose_limit_it_was(self):
+        document = self.document()
+        (slow,) = (c for c in document["cells"] if c["server"] == "slow")
+        slow["client_bottleneck"] = True
+        text = " ".join(self.lines(document))
+        self.assertIn("slow 45,000! ", text)
+        self.assertIn("! The client was the bottleneck", text)
+        self.assertNotIn("* The server", text)
 
     def test_what_has_to_be_said(self):
         text = " ".join(self.lines(self.document()))

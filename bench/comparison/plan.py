@@ -50,9 +50,12 @@ class Cell:
         """How many the client has open at once."""
         return self.connections + (ACTIVE if self.mode in ("idle", "slow") else 1)
 
+    def message(self):
+        return bytes_text(self.size) + (f" {self.payload}" if self.payload != "binary" else "")
+
     def title(self):
         """What a reader is told, in a line."""
-        what = f"{bytes_text(self.size)}{'' if self.payload == 'binary' else ' ' + self.payload}"
+        what = self.message()
         return {
             "closed": f"{what}, {connections_text(self.connections)}, {self.pipeline} in flight",
             "open": f"{what}, {connections_text(self.connections)}, {self.rate}/s",
@@ -64,7 +67,7 @@ class Cell:
 
     def label(self):
         """The same, for the head of a column."""
-        what = f"{bytes_text(self.size)}{'' if self.payload == 'binary' else ' ' + self.payload}"
+        what = self.message()
         return {
             "closed": f"{what} {self.connections}x{self.pipeline}",
             "open": f"{what} at {self.rate}/s",

@@ -45,8 +45,8 @@ class Results:
     def document(self, complete):
         keys = dict.fromkeys([*self.runs, *self.failures])
         cells = {(name, cell): self.cell(name, cell) for name, cell in keys}
-        for key, ranks in self.ranks(cells).items():
-            cells[key]["rank"] = ranks
+        for key, places in self.ranks(cells).items():
+            cells[key]["rank"] = places
         return {
             **self.header, "finished": now(), "complete": complete,
             "servers": list(self.servers.values()), "cells": list(cells.values()),
@@ -98,6 +98,7 @@ class Results:
                 "server": middle(present(servers, "core_busy")),
                 "client": middle(present([run.get("client") or {} for run in rounds], "core_busy")),
             },
+            "rank": {"throughput": None, "cpu_per_message": None},
             "saturated": bool(rounds) and all(run.get("saturated") for run in rounds),
             "client_bottleneck": any(
                 (run.get("client") or {}).get("was_bottleneck") for run in rounds

@@ -71,7 +71,7 @@ def throughput(view, cell, width):
         if mine is None:
             continue
         rate, cpu, share = mine["throughput"], mine["cpu_per_message"], mine["share_of_floor"]
-        places = (mine.get("rank") or {}).get("throughput")
+        places = mine["rank"]["throughput"]
         row = [
             server["name"],
             middle(rate, count) + mark(mine), span(rate, counts), places_text(places),
@@ -203,7 +203,7 @@ def notes(view):
     for main in view.loads("main"):
         open_places = [
             cell["server"] for server in view.echoes if (cell := view.at(server, main))
-            and (places := (cell.get("rank") or {}).get("throughput")) and places[0] != places[1]
+            and (places := cell["rank"]["throughput"]) and places[0] != places[1]
         ]
         if open_places:
             yield ("Not ranked, for their intervals overlap with another's: "

@@ -2,8 +2,6 @@
 //
 // Who closes first keeps the port for a minute (TIME-WAIT); the local addresses that connections
 // come from in turn have some seven million of them.
-#include <limits>
-
 #include "client.hpp"
 #include "modes.hpp"
 #include "window.hpp"
@@ -14,10 +12,7 @@ namespace {
 class Churn {
  public:
   Churn(Client& client, Measurement& measurement)
-      : client_(client),
-        measurement_(measurement),
-        left_(client.options().messages > 0 ? client.options().messages
-                                            : std::numeric_limits<std::uint64_t>::max()) {}
+      : client_(client), measurement_(measurement), left_(client.options().most_messages()) {}
 
   void run() {
     const Options& options = client_.options();

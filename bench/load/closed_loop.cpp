@@ -1,17 +1,16 @@
 #include "closed_loop.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "window.hpp"
 
 namespace load {
 
 ClosedLoop::ClosedLoop(Client& client, Measurement& measurement, std::size_t connections)
-    : client_(client), measurement_(measurement), connections_(connections) {
-  const std::uint64_t messages = client.options().messages;
-  left_ = messages > 0 ? messages : std::numeric_limits<std::uint64_t>::max();
-}
+    : client_(client),
+      measurement_(measurement),
+      connections_(connections),
+      left_(client.options().most_messages()) {}
 
 void ClosedLoop::run() {
   const auto ready = [this](Connection& connection, std::uint32_t events) {

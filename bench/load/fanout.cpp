@@ -1,6 +1,6 @@
 // fanout: one connection sends, and the server sends it to all, the sender among them. The next
 // messages leave when the last of all has got these; a latency is from there to here.
-#include <limits>
+#include <algorithm>
 
 #include "client.hpp"
 #include "modes.hpp"
@@ -12,10 +12,7 @@ namespace {
 class Fanout {
  public:
   Fanout(Client& client, Measurement& measurement)
-      : client_(client),
-        measurement_(measurement),
-        left_(client.options().messages > 0 ? client.options().messages
-                                            : std::numeric_limits<std::uint64_t>::max()) {}
+      : client_(client), measurement_(measurement), left_(client.options().most_messages()) {}
 
   void run() {
     const Options& options = client_.options();

@@ -23,8 +23,7 @@ class OpenLoop {
       : client_(client),
         measurement_(measurement),
         interval_(static_cast<double>(second) / client.options().rate),
-        left_(client.options().messages > 0 ? client.options().messages
-                                            : std::numeric_limits<std::uint64_t>::max()) {}
+        left_(client.options().most_messages()) {}
 
   void run() {
     const Options& options = client_.options();

@@ -26,6 +26,7 @@ struct Options {
   double warmup = 0.3;
   double seconds = 1;
   std::uint64_t messages = 0;  // 0: as many as there are in the window
+  std::uint64_t most_messages() const { return messages > 0 ? messages : UINT64_MAX; }
   double deadline = 60;
 
   double rate = 0;               // open: messages a second, on all connections together

@@ -1,5 +1,6 @@
 #include "process.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -13,7 +14,7 @@ namespace {
 
 std::string folder_of(pid_t pid) { return "/proc/" + std::to_string(pid); }
 
-// The number behind each line "name: number" of such a file of /proc; 0 if there is none.
+// The number of the next line "name: number"; 0 if there is none. So ask in the order of the file.
 std::int64_t number_of(std::istream& file, const std::string& name) {
   for (std::string line; std::getline(file, line);)
     if (line.starts_with(name + ":")) return std::stoll(line.substr(name.size() + 1));

@@ -1,6 +1,4 @@
 // A measurement as JSON. All units are of the SI: seconds, bytes, and so on.
-#include <cmath>
-
 #include "fail.hpp"
 #include "json.hpp"
 #include "measurement.hpp"

@@ -89,8 +89,7 @@ class Payloads {
   }
 
   void append_character(std::string& bytes, std::size_t length) {
-    // The lowest and the number of those that are taken: letters, Latin to Thaana without gaps that
-    // matter to UTF-8, CJK, emoji.
+    // For each length the lowest and how many: ASCII, Latin to Thaana, CJK, emoji.
     constexpr struct {
       std::uint32_t first, count;
     } ranges[] = {{0x61, 26}, {0xC0, 0x700}, {0x4E00, 0x5000}, {0x1F300, 0x200}};

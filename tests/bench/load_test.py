@@ -23,7 +23,8 @@ KEYS = {"mode", "protocol", "connections", "pipeline", "size", "payload", "secon
 MORE_KEYS = {"open": {"rate_asked", "late", "unanswered"},
              "idle": {"active"},
              "churn": {"concurrency"},
-             "slow": {"active", "drain", "slow_messages", "slow_disconnected", "slow_stopped_sending"}}
+             "slow": {"active", "drain", "slow_messages", "slow_disconnected",
+                      "slow_stopped_sending"}}
 SHORT = ("--warmup", "0.05", "--seconds", "0.15")
 
 
@@ -153,8 +154,9 @@ class WrongServers(Case):
         expected = "expected a fragment, opcode 0, of the 10 bytes that are left; came "
         self.check_answer(ends_too_late, expected + r"80 0b \(continuation, 11 bytes\)")
         self.check_answer(ends_too_early, expected + r"80 09 \(continuation, 9 bytes\)")
-        self.check_answer(begins_too_long, "expected a fragment, opcode 2, of the 16 bytes that are "
-                                           r"left; came 02 11 \(binary, not final, 17 bytes\)$")
+        self.check_answer(begins_too_long,
+                          "expected a fragment, opcode 2, of the 16 bytes that are left; "
+                          r"came 02 11 \(binary, not final, 17 bytes\)$")
         self.check_answer(is_no_continuation, expected + r"82 0a \(binary, 10 bytes\)")
         self.check_answer(has_another_byte, r"message 0: byte \d+ of the payload is 00, expected")
 
@@ -204,7 +206,8 @@ class WrongServers(Case):
             peer.read_frame()
             peer.reset()
 
-        self.check(reset, "^connection 0: Connection reset by peer; expected 1 more after 0 echoes$")
+        self.check(reset, "^connection 0: Connection reset by peer; "
+                          "expected 1 more after 0 echoes$")
 
         def close(peer):
             peer.upgrade()
@@ -511,7 +514,7 @@ class PythonServers(RightServers):
                                "fanout")
 
     def test_latency_counts_from_when_it_was_due(self):
-        """Nothing comes back before all of a second's fifth was due: the first ones waited for it."""
+        """Nothing comes back before the last was due: the first ones have waited for it."""
         def serve(peer):
             peer.upgrade()
             waiting = [peer.read_frame() for _ in range(200)]
@@ -572,7 +575,8 @@ class CommandLine(Case):
             (("--seconds", "fast"), r"--seconds takes a number from .*, not \"fast\""),
             (("--payload", "text"), r"--payload takes one of binary, ascii, mixed, not \"text\""),
             (("--size",), "--size needs a value; --help lists the options"),
-            (("--frobnicate",), "unknown argument \"--frobnicate\"; --help lists modes and options"),
+            (("--frobnicate",),
+             "unknown argument \"--frobnicate\"; --help lists modes and options"),
             (("--host", "192.0.2.1"), r"--host takes an address of 127\.0\.0\.0/8, not .*"),
             (("--pipeline", 1000, "--size", 1000000), "--pipeline times --size is .*"),
         ):

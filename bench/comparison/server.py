@@ -7,7 +7,6 @@
             ...  # running.port, running.pid
 """
 
-import contextlib
 import os
 import re
 import select
@@ -51,14 +50,15 @@ class Server:
     def missing(self):
         """What keeps it from being started, as a sentence; None if nothing does."""
         program = self.command[0]
-        install = f"install {self.library}" if self.library else ""
         if not os.access(program, os.X_OK):
-            return f"{program} is not there: {install}{install and ' and '}build it"
+            install = f"install {self.library} and " if self.library else ""
+            return f"{program} is not there: {install}build it"
         if self.check:
             result = subprocess.run(self.check, stdout=subprocess.DEVNULL,
                                     stderr=subprocess.DEVNULL, timeout=PATIENCE)
             if result.returncode != 0:
-                return f"`{' '.join(self.check)}` fails: {install}"
+                return (f"`{' '.join(self.check)}` fails: "
+                        "cmake/install-packages.sh peers installs what it needs")
         return None
 
     def start(self, prefix=()):
@@ -99,8 +99,7 @@ class Running:
 
     def stop(self):
         """SIGTERM, and SIGKILL if it takes too long. Its exit code, or minus the signal."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -21,8 +21,12 @@ namespace bench {
 // For all: what is read is sent, or copied, before the next read.
 inline std::array<char, 256 * 1024> buffer;
 
-[[noreturn]] inline void fail_call(std::string what) {
-  fail(what + ": " + std::strerror(errno) + (errno == EMFILE ? "; raise ulimit -n" : ""));
+// Of a system call, which has set errno.
+[[noreturn]] inline void fail_call(const std::string& what) {
+  const char* advice = "";
+  if (errno == EMFILE) advice = "; raise ulimit -n";
+  if (errno == EADDRINUSE) advice = "; choose another port";
+  fail(what + ": " + std::strerror(errno) + advice);
 }
 
 // Listens on a loopback port and announces it. What is accepted inherits TCP_NODELAY.
@@ -36,7 +40,7 @@ inline int listen_on(std::uint16_t port) {
   setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (bind(listener, any, size) != 0 || listen(listener, SOMAXCONN) != 0 ||
       getsockname(listener, any, &size) != 0)
-    fail_call("listen");
+    fail_call("cannot listen on port " + std::to_string(port));
   announce(ntohs(address.sin_port));
   return listener;
 }
@@ -45,7 +49,8 @@ inline int listen_on(std::uint16_t port) {
 // -1 when whoever wanted to connect is gone again.
 inline int accept_from(int listener) {
   const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) fail_call("accept");
+  if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+    fail_call("cannot accept");
   return fd;
 }
 

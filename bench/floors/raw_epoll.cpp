@@ -10,7 +10,7 @@ const int epoll = epoll_create1(EPOLL_CLOEXEC);
 
 void watch(int operation, int fd, bench::Peer* peer, unsigned events) {
   epoll_event event{.events = events, .data = {.ptr = peer}};
-  if (epoll_ctl(epoll, operation, fd, &event) != 0) bench::fail_call("epoll_ctl");
+  if (epoll_ctl(epoll, operation, fd, &event) != 0) bench::fail_call("cannot watch a descriptor");
 }
 
 void accept_one(int listener) {

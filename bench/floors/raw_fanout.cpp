@@ -24,7 +24,7 @@ std::size_t behind = 0;  // clients for whom bytes wait
 
 void watch(int operation, int fd, Client* client, unsigned events) {
   epoll_event event{.events = events, .data = {.ptr = client}};
-  if (epoll_ctl(epoll, operation, fd, &event) != 0) bench::fail_call("epoll_ctl");
+  if (epoll_ctl(epoll, operation, fd, &event) != 0) bench::fail_call("cannot watch a descriptor");
 }
 
 void update(Client& client) {

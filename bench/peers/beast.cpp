@@ -116,7 +116,7 @@ class Member final : public Session {
 template <typename Kind>
 void accept(Acceptor& acceptor) {
   acceptor.async_accept([&acceptor](error_code error, Socket socket) {
-    if (error) bench::fail("accept: " + error.message());
+    if (error) bench::fail("cannot accept: " + error.message());
     socket.set_option(tcp::no_delay{true});
     std::make_shared<Kind>(std::move(socket))->start();
     accept<Kind>(acceptor);

@@ -1,6 +1,6 @@
 // libwebsockets, after its minimal examples: what is received is gathered until the message is
-// whole, and one message is written each time that the socket is writable. On libev, as it advises
-// for many connections; its own poll() costs the same with one.
+// whole, and one message is written each time that the socket is writable. On libev, one of the
+// loops that it can use: its own poll() costs the same with one connection, and more with many.
 #include <libwebsockets.h>
 
 #include <list>

@@ -17,7 +17,6 @@ struct Config : websocketpp::config::asio {
   using alog_type = websocketpp::log::basic<concurrency_type, websocketpp::log::alevel>;
   static constexpr websocketpp::log::level elog_level = websocketpp::log::elevel::none;
   static constexpr websocketpp::log::level alog_level = websocketpp::log::alevel::none;
-  static constexpr bool enable_multithreading = false;
   static constexpr std::size_t max_message_size = bench::message_limit;
 
   struct transport_config : websocketpp::config::asio::transport_config {

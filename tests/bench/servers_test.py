@@ -85,7 +85,7 @@ async def in_pieces(message):
 
 
 class Servers(unittest.TestCase):
-    """One test a server; they are made below."""
+    """One test a server, which are made below; and the file that names them."""
 
     def assert_same(self, got, wanted, what):
         self.assertIs(type(got), type(wanted), what)
@@ -108,7 +108,8 @@ class Servers(unittest.TestCase):
             many = [pattern(i) if i % 3 else str(i) for i in range(100)]
             await asyncio.gather(*(client.send(message) for message in many))
             for message in many:
-                self.assert_same(await asyncio.wait_for(client.recv(), PATIENCE), message, "of many")
+                back = await asyncio.wait_for(client.recv(), PATIENCE)
+                self.assert_same(back, message, "one of many")
         self.assertEqual(client.close_code, 1000)
 
     def check_wire(self, running):
@@ -120,9 +121,10 @@ class Servers(unittest.TestCase):
             for byte in HELLO:
                 wire.send(bytes([byte]))
             self.assertEqual(read_until(wire, HELLO_BACK), HELLO_BACK)
-            long = struct.pack("!Q", MIB)
-            wire.sendall(b"\x82\xff" + long + bytes(4) + pattern(MIB))  # of a masking key of 0
-            self.assert_same(read_exactly(wire, 10 + MIB), b"\x82\x7f" + long + pattern(MIB), "a frame")
+            size = struct.pack("!Q", MIB)
+            wire.sendall(b"\x82\xff" + size + bytes(4) + pattern(MIB))  # the masking key is 0
+            self.assert_same(read_exactly(wire, 10 + MIB), b"\x82\x7f" + size + pattern(MIB),
+                             "a frame")
 
     def check_limit(self, running):
         """A message over the limit is answered with a close frame, or the end of the stream."""
@@ -180,6 +182,20 @@ class Servers(unittest.TestCase):
             self.assert_same(bytes_, sent, "the stream")
         self.assertEqual(wires[0].recv(1), b"", "the stream does not end")
 
+    def test_every_program_is_named(self):
+        programs = {file.name for kind in ("echo", "floor", "fanout", "peer")
+                    for file in self.bin.glob(f"{kind}-*")}
+        named = {Path(server.command[0]).name for server in servers.read_servers(bin=self.bin)}
+        self.assertEqual(programs - named, set())
+
+    def test_what_is_named_is_there(self):
+        everything = servers.read_servers()
+        names = {server.name for server in everything}
+        for server in everything:
+            self.assertIn(server.floor, names | {None}, server.name)
+            for path in filter(None, (server.adapter, server.code)):
+                self.assertTrue((servers.BENCH.parent / path).exists(), path)
+
     def check(self, server):
         self.assertIsNone(server.missing())
         with server.start() as running:
@@ -196,6 +212,7 @@ class Servers(unittest.TestCase):
 
 
 def add_server_tests(bin):
+    Servers.bin = bin
     for server in servers.read_servers(bin=bin):
         name = f"test_{server.name.replace('-', '_')}"
         if hasattr(Servers, name):
@@ -218,10 +235,10 @@ class Running(unittest.TestCase):
             self.assertEqual(running.port, 0)
 
     def test_the_prefix_becomes_the_server(self):
-        one = self.one(sys.executable, "-c", "import os, time; print(os.environ['ONE'], os.getpid(),"
-                       "'http://127.0.0.1:1/', flush=True); time.sleep(60)")
+        one = self.one("/bin/sh", "-c", "echo http://127.0.0.1:$ONE/; while :; do :; done")
         with one.start(prefix=["/usr/bin/env", "ONE=1"]) as running:
-            self.assertEqual(os.readlink(f"/proc/{running.pid}/exe"), os.path.realpath(sys.executable))
+            self.assertEqual(running.port, 1)
+            self.assertEqual(Path(f"/proc/{running.pid}/comm").read_text(), "sh\n")
 
     def test_why_it_did_not_start_is_told(self):
         one = self.one("/bin/sh", "-c", "echo listening soon; echo no descriptors >&2")
@@ -242,7 +259,8 @@ class Running(unittest.TestCase):
                 pass
 
     def test_what_ignores_sigterm_is_killed(self):
-        one = self.one("/bin/sh", "-c", "trap '' TERM; echo http://127.0.0.1:1/; while :; do :; done")
+        one = self.one("/bin/sh", "-c", "trap '' TERM; echo http://127.0.0.1:1/;"
+                       "while :; do :; done")
         running = one.start()
         self.addCleanup(setattr, servers, "PATIENCE", servers.PATIENCE)
         servers.PATIENCE = 0.2
@@ -250,8 +268,8 @@ class Running(unittest.TestCase):
 
     def test_what_is_missing_is_named(self):
         self.assertIn("/no/such", self.one("/no/such").missing())
-        one = self.one("/bin/sh", check=["/bin/false"], library="libone-dev")
-        self.assertRegex(one.missing(), "/bin/false.*install libone-dev")
+        self.assertIn("install libone-dev", self.one("/no/such", library="libone-dev").missing())
+        self.assertIn("/bin/false", self.one("/bin/sh", check=["/bin/false"]).missing())
         self.assertIsNone(self.one("/bin/sh", check=["/bin/true"]).missing())
 
     def test_an_entry_that_is_wrong_is_named(self):

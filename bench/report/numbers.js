@@ -10,15 +10,17 @@ const UNITS = {
 };
 const DIGITS = 3;  // at most, that mean something
 
-// The last digit is that of the interval's half when that is rounded to one digit.
-const lastDigit = ({ low, high }, factor) => order((high - low) / 2 / 0.95 / factor);
+// Where the interval's half ends when it is rounded as the Particle Data Group does: to two digits
+// if they are less than 36, or else to one.
+const lastDigit = ({ low, high }, factor) => order((high - low) / 2 / 3.55 / factor);
 
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 const middle = (quantity) => (known(quantity) ? quantity : quantity?.median ?? null);
 const hasInterval = (quantity) =>
   known(quantity?.low) && known(quantity?.high) && quantity.low < quantity.high;
 const order = (value) => (value > 0 ? Math.floor(Math.log10(value)) : 0);
-const unitFor = (value, kind) => UNITS[kind].find(([factor]) => value >= factor) ?? UNITS[kind].at(-1);
+const unitFor = (value, kind) =>
+  UNITS[kind].find(([factor]) => value >= factor) ?? UNITS[kind].at(-1);
 
 // The unit of a value, and the power of ten, in that unit, of the last digit that means something.
 function precision(quantity, kind) {

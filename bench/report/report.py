@@ -62,7 +62,8 @@ def script(text):
 def title(results):
     loops = [s for s in results["servers"]
              if s["family"] == "timtow" and echoes(s) and not s.get("skipped")]
-    return f"One WebSocket echo server on {in_words(len(loops))} event loop" + "s" * (len(loops) != 1)
+    return (f"One WebSocket echo server on {in_words(len(loops))} event "
+            f"loop{'' if len(loops) == 1 else 's'}")
 
 
 def warnings(results):

@@ -9,6 +9,7 @@ const UNITS = {
   number: [[1, ""]],
 };
 const DIGITS = 3;  // at most, that mean something
+const PLACES = { ratio: 2 };  // at most, where more would be no help
 
 // Where the interval's half ends when it is rounded as the Particle Data Group does: to two digits
 // if they are less than 36, or else to one.
@@ -26,13 +27,14 @@ const unitFor = (value, kind) =>
 function precision(quantity, kind) {
   const value = Math.abs(middle(quantity));
   const [factor, unit] = unitFor(value, kind);
+  if (value === 0) return { factor, unit, last: 0 };
   const scaled = value / factor;
   // Without an interval two digits, three behind a leading 1.
   const leading = Number(scaled.toExponential()[0]);
   let last = order(scaled) - (leading === 1 ? 2 : 1);
   if (hasInterval(quantity))
     last = Math.max(lastDigit(quantity, factor), order(scaled) - DIGITS + 1);
-  return { factor, unit, last: Math.min(last, order(scaled)) };
+  return { factor, unit, last: Math.max(Math.min(last, order(scaled)), -(PLACES[kind] ?? DIGITS)) };
 }
 
 function digits(value, { factor, last }) {

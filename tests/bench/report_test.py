@@ -348,6 +348,8 @@ class Browser(unittest.TestCase):
         self.one("#chooser input[value=perl]").click()
         self.assertEqual(self.drawn("perl")["cpu"], 0)
         self.assertFalse(self.one("#table input[value=perl]").is_selected())
+        self.one("#table input[value=perl]").click()
+        self.assertGreater(self.drawn("perl")["cpu"], ENOUGH)
         self.assert_quiet()
 
     def test_curves(self):

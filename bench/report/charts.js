@@ -103,8 +103,8 @@ const endLabels = {
     const { ctx, chartArea } = chart;
     const labels = chart.data.datasets.flatMap((dataset, which) => {
       const end = chart.getDatasetMeta(which).data.at(-1);
-      return dataset.isNamed
-        ? [{ text: dataset.label, color: dataset.borderColor, x: end.x, from: end.y, y: end.y }] : [];
+      const label = { text: dataset.label, color: dataset.borderColor, x: end.x, from: end.y };
+      return dataset.isNamed ? [{ ...label, y: end.y }] : [];
     }).sort((a, b) => a.y - b.y);
     const space = 13;
     labels.forEach((label, i) => {

@@ -13,7 +13,9 @@ def findings(results):
     """A list of (what it is about, sentences)."""
     compared = [s for s in results["servers"] if not s.get("skipped") and not failed_checks(s)]
     family = {s["name"]: s["family"] for s in compared}
-    cells = [c for c in results["cells"] if c["server"] in family]
+    order = list(family)
+    cells = sorted((c for c in results["cells"] if c["server"] in family),
+                   key=lambda c: order.index(c["server"]))
     loops = [c for c in cells if family[c["server"]] == "timtow"]
     closed = [c for c in loops if c["mode"] == "closed"]
     found = [
@@ -82,7 +84,7 @@ def told_apart(cells, quantity, best_of, best_name, worse_name):
     if not compared:
         return None
     if not behind:
-        return (f"No loop can be told from the {best_name}, in {plural(compared, 'cell')}: "
+        return (f"No loop can be told from the {best_name} in any of {plural(compared, 'cell')}: "
                 f"the intervals overlap.")
     never = [name for name in dict.fromkeys(c["server"] for c in cells) if name not in behind]
     parts = [f"{name} in {plural(len(shares), 'cell')} ({span(shares)} times)"
@@ -193,15 +195,15 @@ def extremes(cells):
 
 def roughly(cells):
     rounds = rounds_of(cells)
-    return "" if rounds >= ENOUGH else f" Only roughly, of {plural(rounds, 'round')}."
+    return "" if rounds >= ENOUGH else f" Roughly: only {plural(rounds, 'round')}."
 
 
 def share_text(cell):
-    """Down to the first digit of the interval's half, two places at most."""
+    """With the digits that numbers.js gives it, but two places at most."""
     share = cell["share_of_floor"]
     if not has_interval(cell, "share_of_floor"):
         return significant(share["median"])
-    places = -math.floor(math.log10((share["high"] - share["low"]) / 2 / 0.95))
+    places = -math.floor(math.log10((share["high"] - share["low"]) / 2 / 3.55))
     return f"{share['median']:.{max(0, min(2, places))}f}"
 
 

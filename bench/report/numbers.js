@@ -9,28 +9,32 @@ const UNITS = {
   number: [[1, ""]],
 };
 const DIGITS = 3;  // at most, that mean something
+const PLACES = { ratio: 2 };  // at most, where more would be no help
 
-// The last digit is that of the interval's half when that is rounded to one digit.
-const lastDigit = ({ low, high }, factor) => order((high - low) / 2 / 0.95 / factor);
+// Where the interval's half ends when it is rounded as the Particle Data Group does: to two digits
+// if they are less than 36, or else to one.
+const lastDigit = ({ low, high }, factor) => order((high - low) / 2 / 3.55 / factor);
 
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 const middle = (quantity) => (known(quantity) ? quantity : quantity?.median ?? null);
 const hasInterval = (quantity) =>
   known(quantity?.low) && known(quantity?.high) && quantity.low < quantity.high;
 const order = (value) => (value > 0 ? Math.floor(Math.log10(value)) : 0);
-const unitFor = (value, kind) => UNITS[kind].find(([factor]) => value >= factor) ?? UNITS[kind].at(-1);
+const unitFor = (value, kind) =>
+  UNITS[kind].find(([factor]) => value >= factor) ?? UNITS[kind].at(-1);
 
 // The unit of a value, and the power of ten, in that unit, of the last digit that means something.
 function precision(quantity, kind) {
   const value = Math.abs(middle(quantity));
   const [factor, unit] = unitFor(value, kind);
+  if (value === 0) return { factor, unit, last: 0 };
   const scaled = value / factor;
   // Without an interval two digits, three behind a leading 1.
   const leading = Number(scaled.toExponential()[0]);
   let last = order(scaled) - (leading === 1 ? 2 : 1);
   if (hasInterval(quantity))
     last = Math.max(lastDigit(quantity, factor), order(scaled) - DIGITS + 1);
-  return { factor, unit, last: Math.min(last, order(scaled)) };
+  return { factor, unit, last: Math.max(Math.min(last, order(scaled)), -(PLACES[kind] ?? DIGITS)) };
 }
 
 function digits(value, { factor, last }) {

@@ -140,16 +140,15 @@ function tableOfCalls(here) {
 const atLeast = ({ cell }) => (cell.client_bottleneck ? "≥ " : "");
 
 function notesOn(here) {
-  const names = (list) => list.map((cell) => cell.server).join(", ");
+  const who = (list) => (list.length === here.length ? "all servers"
+    : list.map((cell) => cell.server).join(", "));
   const held = here.filter((cell) => cell.client_bottleneck);
   const waiting = here.filter((cell) => cell.saturated === false && !cell.client_bottleneck);
-  const there = new Set(here.map((cell) => cell.server));
+  const there = new Set(here.filter((cell) => cell.throughput).map((cell) => cell.server));
   const missing = compared.filter((server) => echoes(server) && !there.has(server.name));
   return [
-    held.length && `The client was the limit for ${
-      held.length === here.length ? "all" : names(held)}: they may do more (≥).`,
-    waiting.length && `Not a full core was used by ${
-      waiting.length === here.length ? "any server" : names(waiting)}: compare the CPU instead.`,
+    held.length && `The client was the limit of ${who(held)}: they may do more (≥).`,
+    waiting.length && `The core of ${who(waiting)} was not full: compare the CPU instead.`,
     missing.length && `Not measured: ${missing.map((server) => server.name).join(", ")}.`,
   ].filter(Boolean);
 }
@@ -166,8 +165,8 @@ function drawShares() {
   const rows = shown.map((server) => [server.name, ...allKeys.map((key) => {
     const share = cellOf(server, key)?.share_of_floor;
     const isOne = hasInterval(share) && share.low <= 1 && share.high >= 1;
-    return make("span", { className: isOne ? "parity" : "", title: writtenInterval(share, "ratio") },
-      written(share, "ratio"));
+    const title = writtenInterval(share, "ratio");
+    return make("span", { className: isOne ? "parity" : "", title }, written(share, "ratio"));
   })]);
   byId("shares").replaceChildren(makeTable(["server", ...heads], rows));
 }
@@ -177,8 +176,8 @@ function drawShares() {
 const PERCENTILES = {
   p50: "50 %", p90: "90 %", p99: "99 %", p999: "99.9 %", max: "slowest" };
 const timed = inMode("open", "closed").filter((cell) => cell.latency_histogram?.length);
-const timedName = (cell) => cell.mode === "open"
-  ? `open loop, ${written(cell.rate, "rate")}, ${cellName(cell)}` : `closed loop, ${cellName(cell)}`;
+const timedName = (cell) => (cell.mode === "open" ? `open loop, ${tickName(cell.rate, "rate")}, `
+  : "closed loop, ") + cellName(cell);
 
 // Curves over 1 / (1 - p): how many messages it takes to meet one that is slower.
 function percentileCurve(histogram) {
@@ -212,8 +211,9 @@ function drawLatency() {
     series: here.map((cell) => ({ name: cell.server, family: familyOf[cell.server],
       points: percentileCurve(cell.latency_histogram) })),
     tick: percentName, ticks: [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7],
-    table: makeTable(["server", ...Object.values(PERCENTILES)], here.map((cell) =>
-      [cell.server, ...Object.keys(PERCENTILES).map((key) => written(cell.latency?.[key], "seconds"))])),
+    table: makeTable(["server", ...Object.values(PERCENTILES)],
+      here.map(({ server, latency }) => [server,
+        ...Object.keys(PERCENTILES).map((key) => written(latency?.[key], "seconds"))])),
   });
 }
 
@@ -309,7 +309,8 @@ const brought = (title, key) => textColumn(title, (server) => server.loop?.[key]
 const COLUMNS = [
   textColumn("server", (server) => server.name, { show: (server) =>
     [make("span", { className: `swatch ${server.family}` }), server.name] }),
-  quantityColumn("throughput", "rate", (server) => cellOf(server)?.throughput, { largestFirst: true }),
+  quantityColumn("throughput", "rate", (server) => cellOf(server)?.throughput,
+    { largestFirst: true }),
   quantityColumn("CPU per message", "seconds", (server) => cellOf(server)?.cpu_per_message),
   quantityColumn("share of floor", "ratio", (server) => cellOf(server)?.share_of_floor),
   quantityColumn("latency p50", "seconds", (server) => cellOf(server)?.latency?.p50),

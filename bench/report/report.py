@@ -36,21 +36,25 @@ def write(results, path):
                                 or [("Nothing yet", "There is nothing that can be compared.")]),
         **method(results),
         "machine": definitions(machine(results)),
-        "styles": (HERE / "report.css").read_text(),
+        "styles": read(HERE / "report.css"),
         "library": script(chart_library()),
-        "scripts": script("\n".join((HERE / name).read_text() for name in SCRIPTS)),
+        "scripts": script("\n".join(read(HERE / name) for name in SCRIPTS)),
         # A "<" is only ever in a string there.
         "data": json.dumps(results, separators=(",", ":")).replace("<", r"\u003c"),
     }
-    template = (HERE / "template.html").read_text()
-    Path(path).write_text(re.sub(r"\{\{(\w+)\}\}", lambda name: parts[name[1]], template))
+    page = re.sub(r"\{\{(\w+)\}\}", lambda name: parts[name[1]], read(HERE / "template.html"))
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def read(path):
+    return Path(path).read_text(encoding="utf-8")
 
 
 def chart_library():
     for folder in LIBRARY_FOLDERS:
         for name in LIBRARY_NAMES:
             if (file := Path(folder, name)).is_file():
-                return file.read_text()
+                return read(file)
     raise FileNotFoundError("Chart.js is not there: install the Debian package libjs-chart.js")
 
 
@@ -62,7 +66,8 @@ def script(text):
 def title(results):
     loops = [s for s in results["servers"]
              if s["family"] == "timtow" and echoes(s) and not s.get("skipped")]
-    return f"One WebSocket echo server on {in_words(len(loops))} event loop" + "s" * (len(loops) != 1)
+    return (f"One WebSocket echo server on {in_words(len(loops))} event "
+            f"loop{'' if len(loops) == 1 else 's'}")
 
 
 def warnings(results):
@@ -179,7 +184,7 @@ def main():
         print("usage: report.py results.json report.html", file=sys.stderr)
         sys.exit(2)
     try:
-        results = json.loads(Path(sys.argv[1]).read_text())
+        results = json.loads(read(sys.argv[1]))
         write(results, sys.argv[2])
     except (OSError, ValueError) as error:
         sys.exit(f"report: {error}")

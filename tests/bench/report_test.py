@@ -181,7 +181,7 @@ class Sentences(unittest.TestCase):
         said = dict(findings(results))
         self.assertRegex(said["Idle connections"],
                          r"From 10 to 10,000 idle connections .* \d\d times as much on poll and "
-                         r"\d\.\d\d to \d\.\d\d times on epoll, libev, .* of 3 rounds\.")
+                         r"\d\.\d\d to \d\.\d\d times on epoll, libev, .* only 3 rounds\.")
         self.assertRegex(said["The others"], r"beast 1\.\d+ to 11\.\d")
         self.assertNotIn("io_async", said["The others"])  # it failed a check
 
@@ -306,6 +306,25 @@ class Browser(unittest.TestCase):
             clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
         (options.screenshots / name).write_bytes(base64.b64decode(shot["data"]))
 
+    def test_numbers(self):
+        self.open(whole)
+        for quantity, kind, value, interval in (
+                ((187_234, 182_500, 192_900), "rate", "187 k/s", "183 to 193"),
+                ((13_700, 5_000, 33_000), "rate", "14 k/s", "5 to 33"),
+                ((4.98e-6, 4.80e-6, 5.02e-6), "seconds", "4.98 µs", "4.80 to 5.02"),
+                ((4.98e-6, 4.20e-6, 5.92e-6), "seconds", "5.0 µs", "4.2 to 5.9"),
+                ((0.9996, 0.99, 1.0101), "ratio", "1.00", "0.99 to 1.01"),
+                ((12.3456, 12.3455, 12.3457), "ratio", "12.3", "12.3 to 12.3"),
+                ((1_360, None, None), "bytes", "1.36 kB", ""),
+                ((760, 760, 760), "bytes", "760 B", ""),
+                ((0, 0, 0), "seconds", "0 ns", ""),
+                (None, "rate", "–", "")):
+            with self.subTest(value):
+                of = quantity and dict(zip(("median", "low", "high"), quantity))
+                self.assertEqual(self.script(
+                    "return [written(...arguments), writtenInterval(...arguments)]", of, kind),
+                    [value, interval])
+
     def test_choose_a_cell(self):
         self.open(whole)
 
@@ -324,11 +343,13 @@ class Browser(unittest.TestCase):
         cell = next(c for c in results["cells"] if c["server"] == "asio" and c["mode"] == "closed"
                     and c["connections"] == 1000)
         table = self.one("#cpu details tbody").get_attribute("textContent")
-        self.assertIn(f"asio{cell['cpu_per_message']['median'] * 1e6:.1f}", table)
+        self.assertIn(f"asio{cell['cpu_per_message']['median'] * 1e6:.2f} µs", table)
         self.assertGreater(self.drawn("perl")["cpu"], ENOUGH)
         self.one("#chooser input[value=perl]").click()
         self.assertEqual(self.drawn("perl")["cpu"], 0)
         self.assertFalse(self.one("#table input[value=perl]").is_selected())
+        self.one("#table input[value=perl]").click()
+        self.assertGreater(self.drawn("perl")["cpu"], ENOUGH)
         self.assert_quiet()
 
     def test_curves(self):

@@ -57,7 +57,7 @@ class Results:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(path.name + ".new")
-        draft.write_text(json.dumps(self.document(complete), indent=1) + "\n")
+        draft.write_text(json.dumps(self.document(complete)) + "\n")
         os.replace(draft, path)
 
     def cell(self, name, cell):

@@ -128,14 +128,13 @@ def costs(view, width):
     main = next(iter(view.loads("main")), None)
     late = next(iter(view.loads("latency")), main)
     idle = view.loads("idle")
-    counted = sorted({
-        load(cell) for cell in view.results["cells"] if cell["syscalls_per_message"] is not None
-    }, key=order)
+    counted = {load(c) for c in view.results["cells"] if c["syscalls_per_message"] is not None}
     columns = {
         "p50": lambda s: part(view.at(s, late), "latency", "p50", duration),
         "p99": lambda s: part(view.at(s, late), "latency", "p99", duration),
     }
-    for cell in counted[:2] + [cell for cell in counted[2:] if cell.mode == "churn"]:
+    asked = dict.fromkeys(view.loads("main") + view.loads("pipeline") + view.loads("churn"))
+    for cell in [cell for cell in asked if cell in counted]:
         columns[f"calls {cell.label()}"] = lambda s, cell=cell: part(
             view.at(s, cell), "syscalls_per_message", None, ratio)
     columns["switches"] = lambda s: part(view.at(s, main), "context_switches", "voluntary", ratio)

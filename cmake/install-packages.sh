@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: cmake/install-packages.sh build|test
+# Installs the Debian packages that are missing: cmake/install-packages.sh build|peers|test
 #
 #   build   to build every backend and to run ./compare.sh
-#   test    the same, and what ./test.sh needs
+#   peers   the servers of others, which ./compare.sh compares as well
+#   test    both, and what ./test.sh needs
 #
 # When nothing is missing it changes nothing, and needs neither apt nor root.
 set -euo pipefail
@@ -11,19 +12,26 @@ build=(
   g++ cmake ninja-build ccache pkg-config
   libuv1-dev libevent-dev libev-dev libasio-dev libbenchmark-dev
   python3 python3-websockets
+  libjs-chart.js
+)
+peers=(
+  libboost-dev libwebsocketpp-dev libwebsockets-dev nodejs node-ws
+  libmojolicious-perl libanyevent-perl libev-perl libio-async-perl libpoe-perl
+  libprotocol-websocket-perl
 )
 test=(
   clang clang-format clang-tidy libclang-rt-14-dev llvm git
-  doctest-dev python3-wsproto nodejs node-ws
+  doctest-dev python3-wsproto
   chromium chromium-driver python3-selenium
   valgrind
 )
 
 case "${1-}" in
   build) wanted=("${build[@]}") ;;
-  test) wanted=("${build[@]}" "${test[@]}") ;;
+  peers) wanted=("${peers[@]}") ;;
+  test) wanted=("${build[@]}" "${peers[@]}" "${test[@]}") ;;
   *)
-    echo "usage: cmake/install-packages.sh build|test" >&2
+    echo "usage: cmake/install-packages.sh build|peers|test" >&2
     exit 2
     ;;
 esac

@@ -4,44 +4,24 @@
 A screenshot of the page in use is saved on the way.
 """
 
-import os
 import pathlib
-import tempfile
 import unittest
 
-from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+import chromium
 import echo_server
 from echo_server import TIMEOUT, Server
-
-CHROMIUM, CHROMEDRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
-         "--no-proxy-server", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--window-size=900,700"]
 
 driver = None
 
 
 def setUpModule():
     global driver
-    # The way to chromedriver is direct, too.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-    profile = echo_server.cleanup.enter_context(
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-    browser = webdriver.ChromeOptions()
-    browser.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"--user-data-dir={profile}"]:
-        browser.add_argument(flag)
-    browser.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(service=Service(CHROMEDRIVER), options=browser)
-    echo_server.cleanup.callback(driver.quit)
-    driver.set_page_load_timeout(TIMEOUT)
-    driver.set_script_timeout(TIMEOUT)
+    driver = chromium.start(echo_server.cleanup, TIMEOUT, logs=["browser"])
 
 
 def element(name):

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   timtow::Server* all = nullptr;
   timtow::Handlers handlers;
   handlers.on_message = [&all](timtow::Connection&, const timtow::Message& message) {
-    all->for_each([&message](timtow::Connection& peer) { peer.send(message); });
+    all->broadcast(message);
   };
   timtow::Server server{loop, handlers};
   all = &server;

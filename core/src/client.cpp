@@ -319,7 +319,7 @@ class Client::Core final : public Connection::Owner,
   std::error_code last_failure_;
 
   Connection* current_ = nullptr;  // one of these
-  int status_ = 0;  // that answered the upgrade
+  int status_ = 0;                 // that answered the upgrade
 
   unsigned failures_in_a_row_ = 0;
   std::minstd_rand random_{std::random_device{}()};

@@ -241,6 +241,12 @@ errc Connection::send_otherwise(const Message& message) {
   return result;
 }
 
+errc Connection::send(const PreparedMessage& message) {
+  const Loop::Batch batch{loop_};
+  serve_later();
+  return session_.send(message);
+}
+
 errc Connection::send_piece(const Message& piece, bool last) {
   const Loop::Batch batch{loop_};
   serve_later();

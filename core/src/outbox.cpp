@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -11,6 +12,15 @@ namespace {
 
 // Room for a batch of many small answers, or of some that are not so small.
 constexpr std::size_t tray_block = 64 * 1024;
+// What is shared is copied all the same if it is not larger, and there is room.
+constexpr std::size_t worth_sharing = 256;
+
+// What a chunk has behind it that shows bytes elsewhere.
+template <typename Held>
+Held& held_by(OutputChunk* chunk) noexcept {
+  return *std::launder(reinterpret_cast<Held*>(chunk->storage()));
+}
+constexpr std::size_t held_size = std::max(sizeof(Block), sizeof(PreparedMessage::Shared));
 
 }  // namespace
 
@@ -27,7 +37,9 @@ OutputChunk* Outbox::make_chunk(std::size_t payload) noexcept {
 
 void Outbox::release_block(OutputChunk* chunk) noexcept {
   if (chunk->kind == Kind::adopted)
-    pool_->release(*std::launder(reinterpret_cast<Block*>(chunk->storage())));
+    pool_->release(held_by<Block>(chunk));
+  else if (chunk->kind == Kind::shared)
+    std::destroy_at(&held_by<PreparedMessage::Shared>(chunk));
   pool_->release({reinterpret_cast<std::byte*>(chunk), chunk->block_size});
 }
 
@@ -57,7 +69,7 @@ bool Outbox::append(Bytes bytes) noexcept {
 bool Outbox::borrow(Bytes bytes) noexcept {
   OutputChunk* chunk = head_ == nullptr ? std::exchange(pool_->tray(), nullptr) : nullptr;
   if (chunk == nullptr) {
-    chunk = make_chunk(sizeof(Block));
+    chunk = make_chunk(held_size);
     if (chunk == nullptr) return false;
     chunk->kind = Kind::borrowed;
   }
@@ -68,7 +80,7 @@ bool Outbox::borrow(Bytes bytes) noexcept {
 }
 
 bool Outbox::append_and_borrow(Bytes head, Bytes body) noexcept {
-  OutputChunk* const chunk = make_chunk(sizeof(Block));
+  OutputChunk* const chunk = make_chunk(held_size);
   if (chunk == nullptr) return false;
   if (!append(head)) {
     release(chunk);
@@ -78,6 +90,19 @@ bool Outbox::append_and_borrow(Bytes head, Bytes body) noexcept {
   chunk->show(body);
   push(chunk);
   size_ += body.size();
+  return true;
+}
+
+bool Outbox::share(const PreparedMessage::Shared& bytes, std::size_t size) noexcept {
+  if (size <= worth_sharing && head_ != nullptr && head_->last->room() >= size)
+    return append({bytes.get(), size});
+  OutputChunk* const chunk = make_chunk(held_size);
+  if (chunk == nullptr) return false;
+  new (chunk->storage()) PreparedMessage::Shared{bytes};
+  chunk->kind = Kind::shared;
+  chunk->show({bytes.get(), size});
+  push(chunk);
+  size_ += size;
   return true;
 }
 

@@ -80,6 +80,16 @@ class Server::Core final : public Connection::Owner,
     for_all([&](Connection& connection) { all.push_back(connection.keep()); });
     for (const auto& connection : all) function(*connection);
   }
+  std::size_t broadcast(const PreparedMessage& message,
+                        const std::function<bool(Connection&)>& to) {
+    const Loop::Batch batch{loop_};
+    std::size_t count = 0;
+    for_all([&](Connection& connection) {
+      if (connection.is_open() && (!to || to(connection)) && connection.send(message) == errc::ok)
+        ++count;
+    });
+    return count;
+  }
   // Cuts all that is left, and says nothing any more.
   void abandon() noexcept {
     const Loop::Batch batch{loop_};
@@ -153,6 +163,15 @@ void Server::for_each(const std::function<void(Connection&)>& function) {
   core_->for_each([&](Connection& connection) {
     if (connection.is_open()) function(connection);
   });
+}
+
+std::size_t Server::broadcast(const Message& message, const std::function<bool(Connection&)>& to) {
+  return broadcast(PreparedMessage{message}, to);
+}
+
+std::size_t Server::broadcast(const PreparedMessage& message,
+                              const std::function<bool(Connection&)>& to) {
+  return core_->broadcast(message, to);
 }
 
 }  // namespace timtow

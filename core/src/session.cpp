@@ -142,12 +142,16 @@ errc Session::put_borrowed(Opcode opcode, Bytes payload) noexcept {
   std::array<std::byte, max_frame_header> wire;
   const Bytes head{wire.data(), header_of(opcode, true, payload).write(wire.data())};
   if (!outbox_.append_and_borrow(head, payload)) return errc::no_memory;
-  state_.congested = state_.congested || outbox_.size() > limits_.output_high_water;
+  note_congestion();
   return errc::ok;
 }
 
 void Session::commit_output(std::size_t size) noexcept {
   outbox_.commit(size);
+  note_congestion();
+}
+
+void Session::note_congestion() noexcept {
   if (outbox_.size() > limits_.output_high_water) [[unlikely]]
     state_.congested = true;
 }
@@ -163,6 +167,17 @@ errc Session::send(const Message& message) noexcept {
   if (refused != errc::ok) return refused;
   if (sending_message_) return errc::message_unfinished;
   return put_frame(static_cast<Opcode>(message.type), true, message.payload);
+}
+
+errc Session::send(const PreparedMessage& message) noexcept {
+  if (is_client_) return send(message.message());
+  const std::size_t size = message.frame().size();
+  const errc refused = check_output(size);
+  if (refused != errc::ok) return refused;
+  if (sending_message_) return errc::message_unfinished;
+  if (!outbox_.share(message.shared(), size)) return errc::no_memory;
+  note_congestion();
+  return errc::ok;
 }
 
 errc Session::send_borrowed(const Message& message) noexcept {
@@ -184,7 +199,7 @@ errc Session::send_in_place(const Message& message) noexcept {
   std::byte* const start = const_cast<std::byte*>(message.payload.data()) - size;
   header.write(start);
   if (!outbox_.borrow({start, size + message.payload.size()})) return errc::no_memory;
-  state_.congested = state_.congested || outbox_.size() > limits_.output_high_water;
+  note_congestion();
   return errc::ok;
 }
 

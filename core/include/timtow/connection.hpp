@@ -140,6 +140,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   errc send(const Message& message);
   errc send(std::string_view text) { return send(Message{MessageType::text, as_bytes(text)}); }
   errc send(Bytes binary) { return send(Message{MessageType::binary, binary}); }
+  errc send(const PreparedMessage& message);
   errc send_piece(const Message& piece, bool last);
   errc ping(Bytes payload = {});
 

@@ -12,6 +12,7 @@
 
 #include "timtow/bytes.hpp"
 #include "timtow/pool.hpp"
+#include "timtow/prepared_message.hpp"
 
 namespace timtow {
 
@@ -21,7 +22,8 @@ struct OutputChunk {
     own,       // its bytes are in its block
     tray,      // it is the pool's tray; what it shows may be borrowed as well
     borrowed,  // its bytes are elsewhere, and somebody else's
-    adopted    // they are in a block of their own, which goes with the chunk
+    adopted,   // they are in a block of their own, which goes with the chunk
+    shared     // they are in memory that others have as well
   };
 
   OutputChunk* next;
@@ -92,6 +94,8 @@ class Outbox {
   bool borrow(Bytes bytes) noexcept;
   // Queues a copy of `head`, and borrows `body`. Both or, when there is no memory, none.
   bool append_and_borrow(Bytes head, Bytes body) noexcept;
+  // Queues bytes that others keep as well, in place of a copy.
+  bool share(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
   // Copies what is still borrowed, and gives back the tray. Of a payload in `source`, that block is
   // taken over instead, if most of it still waits. False when there is no memory: what was borrowed
   // is still so.

@@ -50,8 +50,14 @@ class Server {
   std::size_t size() const noexcept;
   // Null when it is gone.
   std::shared_ptr<Connection> find(std::uint64_t id) const;
-  // Calls the function for every open connection, in no order.
+  // Calls the function for every open connection, in the order in which they came.
   void for_each(const std::function<void(Connection&)>& function);
+  // Sends a message to every open connection, or to those that the function chooses, as one frame
+  // that all share. Returns for how many it was queued: it is not for those whose output is full
+  // (Limits::output_bytes) or who are in the midst of a fragmented message. Throws std::bad_alloc.
+  std::size_t broadcast(const Message& message, const std::function<bool(Connection&)>& to = {});
+  std::size_t broadcast(const PreparedMessage& message,
+                        const std::function<bool(Connection&)>& to = {});
 
  private:
   class Core;

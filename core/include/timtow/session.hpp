@@ -35,6 +35,7 @@
 #include "timtow/limits.hpp"
 #include "timtow/outbox.hpp"
 #include "timtow/pool.hpp"
+#include "timtow/prepared_message.hpp"
 #include "timtow/time.hpp"
 
 namespace timtow {
@@ -118,6 +119,8 @@ class Session {
   errc send(const Message& message) noexcept;
   errc send(std::string_view text) noexcept { return send({MessageType::text, as_bytes(text)}); }
   errc send(Bytes binary) noexcept { return send({MessageType::binary, binary}); }
+  // As send(), of a message that was made ready for many: a server does not copy it.
+  errc send(const PreparedMessage& message) noexcept;
   // As send(), but a large payload is not copied: it must stay until own_output(), or until it is
   // sent(). (A client masks what it sends, so it copies always.)
   errc send_borrowed(const Message& message) noexcept;
@@ -260,6 +263,7 @@ class Session {
   [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
   errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
   void commit_output(std::size_t size) noexcept;
+  void note_congestion() noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
   errc put_close(CloseCode code, std::string_view reason) noexcept;
   bool put_text(std::string_view text) noexcept;

@@ -3,4 +3,5 @@
 
 #include "timtow/client.hpp"
 #include "timtow/server.hpp"
+#include "timtow/utf8.hpp"
 #include "timtow/version.hpp"

@@ -46,6 +46,30 @@ TEST_CASE(
   CHECK(n > 5);
 }
 
+TEST_CASE("memory that runs out while a socket is adopted leaves it with its owner") {
+  std::size_t n = 1;
+  for (bool failed = true; failed; ++n) {
+    CAPTURE(n);
+    REQUIRE(n < 100);
+    EchoServer echo;
+    echo.start();
+    std::array<int, 2> ends{};
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    Error error;
+    failed = Allocation::fail_in(n, [&] {
+      try {
+        error = echo.server->adopt(ends[0]);
+      } catch (const std::bad_alloc&) {
+        error = make_error(errc::no_memory, "for the connection");
+      }
+    });
+    if (error) CHECK(close(ends[0]) == 0);
+    close(ends[1]);
+    echo.run_until_empty();
+  }
+  CHECK(n > 2);
+}
+
 TEST_CASE("memory that runs out while the alarm is armed or the loop is woken costs neither") {
   for (std::size_t n = 1; n < 5; ++n) {
     CAPTURE(n);

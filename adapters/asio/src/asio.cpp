@@ -95,6 +95,8 @@ struct Loop::State : std::enable_shared_from_this<State> {
 
 // Shared by a watch and the waits that it has started, which may end after it.
 struct Loop::Waits {
+  Waits(Watch& its, ::asio::io_context& io, int fd) : watch(&its), descriptor(io, fd) {}
+
   Watch* watch;  // null when it is gone
   StreamDescriptor descriptor;
   Place read{};
@@ -104,7 +106,7 @@ struct Loop::Waits {
 class Loop::Watch : public posix::Watcher {
  public:
   Watch(::asio::io_context& io, int fd, posix::Interest wanted)
-      : Watcher(fd, wanted), waits_(std::make_shared<Waits>(this, StreamDescriptor{io, fd})) {
+      : Watcher(fd, wanted), waits_(std::make_shared<Waits>(*this, io, fd)) {
     Watch::changed();
   }
 

@@ -100,13 +100,6 @@ void Loop::State::renew(int wake_up_fd) noexcept {
   if (is_whole) epoll = std::move(anew);
 }
 
-Loop::Loop() : state_(std::make_unique<State>()) {
-  if (!state_->epoll || !control(state_->epoll, EPOLL_CTL_ADD, wake_up_fd(), wake_up))
-    throw std::system_error(posix::last_error(), "epoll");
-}
-
-Loop::~Loop() = default;
-
 std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest wanted, posix::Ready& whom) {
   return std::make_unique<posix::Telling<Watch>>(whom, *state_, fd, wanted);
 }
@@ -114,6 +107,13 @@ std::unique_ptr<posix::Watcher> Loop::watch(int fd, posix::Interest wanted, posi
 Transport* Loop::make_transport(posix::Descriptor& fd, TransportEvents& events) {
   return new posix::Stream<Watch>{fd, events, *state_};
 }
+
+Loop::Loop() : state_(std::make_unique<State>()) {
+  if (!state_->epoll || !control(state_->epoll, EPOLL_CTL_ADD, wake_up_fd(), wake_up))
+    throw std::system_error(posix::last_error(), "epoll");
+}
+
+Loop::~Loop() = default;
 
 int Loop::wait(int timeout) noexcept {
   return epoll_wait(state_->epoll.get(), state_->found.data(),

@@ -95,10 +95,10 @@ void Connection::connected() {
   }
 }
 
-// An edge is told once. So what it tells is read until less comes than was asked for, or to the
-// very end if there is one.
+// An edge is told once, with whatever else is the case. So what it tells is read until less comes
+// than was asked for, or to the very end if there is one.
 std::size_t Connection::ready(std::uint32_t events) {
-  if (state_ == State::connecting) return connected(), 0;
+  if (state_ == State::connecting) connected();
   if ((events & EPOLLOUT) != 0) flush();
   const std::uint32_t gone = events & (EPOLLHUP | EPOLLERR);
   if (reads_only_when_told_ ? gone == 0 : (events & ~EPOLLOUT) == 0) return 0;

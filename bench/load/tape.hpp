@@ -19,14 +19,14 @@ struct Tape {
   // Where on it the connection of that number begins: neighbours at different batches.
   std::size_t place_of(unsigned number) const { return number * batch % messages; }
 
-  bool framed;         // what comes back are frames of a server
-  std::string sent;    // what goes out
-  std::string echoed;  // what comes back
-  std::size_t messages;
-  std::size_t batch;          // messages that are sent together
-  std::size_t sent_unit;      // bytes of each message there
-  std::size_t echoed_unit;    // and there
-  std::size_t echoed_header;  // of which so many are its header
+  bool framed;                // what comes back are frames of a server, not what was sent
+  std::size_t messages;       // on it
+  std::size_t batch;          // of which so many are sent together
+  std::string sent;           // what goes out
+  std::size_t sent_unit;      // bytes of each message in it
+  std::string echoed;         // what comes back
+  std::size_t echoed_unit;    // bytes of each message in it
+  std::size_t echoed_header;  // of which so many are the header
 };
 
 // A Close frame of a client, code 1000.

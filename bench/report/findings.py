@@ -48,8 +48,9 @@ def rounds_of(cells):
 
 def has_interval(cell, quantity):
     """Whether there is one that can tell two servers apart."""
-    of = cell.get(quantity)
-    return rounds_of([cell]) >= ENOUGH and bool(of) and of["low"] < of["high"]
+    of = cell.get(quantity) or {}
+    low, high = of.get("low"), of.get("high")
+    return rounds_of([cell]) >= ENOUGH and None not in (low, high) and low < high
 
 
 def has_value(cell, quantity):

@@ -28,6 +28,8 @@ def write(results, path):
     if results.get("format") != FORMAT:
         raise ValueError(f"results of format {results.get('format')}, not {FORMAT}: "
                          f"measure again with this version")
+    # Python writes NaN, which is no JSON, and no number to show.
+    results = json.loads(json.dumps(results), parse_constant=lambda name: None)
     parts = {
         "title": title(results),
         "warnings": paragraphs(warnings(results), "warning"),

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import html.parser
 import json
+import math
 import re
 import subprocess
 import sys
@@ -103,6 +104,15 @@ class File(unittest.TestCase):
         page = Page(written(of).read_text())
         self.assertEqual(page.kinds, ["application/json", None, None])
         self.assertEqual(json.loads(page.scripts[0]), of)
+
+    def test_what_is_no_number_is_null(self):
+        def divide_by_zero(of):
+            of["cells"][0]["throughput"] = {"median": math.nan, "low": math.inf, "high": -math.inf}
+
+        data = json.loads(Page(written(changed(divide_by_zero)).read_text()).scripts[0],
+                          parse_constant=self.fail)
+        self.assertEqual(data["cells"][0]["throughput"],
+                         {"median": None, "low": None, "high": None})
 
     def test_library_ends_no_script(self):
         self.assertEqual(report.script("a = '</SCRIPT>' + '<script>'"),
@@ -489,6 +499,7 @@ class Browser(unittest.TestCase):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--screenshots", type=Path, default=Path("."), help="the folder for them")
+    parser.add_argument("--screenshots", type=Path, default=Path(tempfile.gettempdir()),
+                        help="the folder for them")
     options, others = parser.parse_known_args()
     unittest.main(argv=[sys.argv[0], *others])

@@ -4,10 +4,9 @@ import importlib.util
 import random
 import resource
 import shlex
-import signal
 import sys
 
-from . import facts, machine, table
+from . import facts, interrupts, machine, table
 from .measure import Bench, Failed, Starved
 from .options import ROOT, choose, parse, plan_of
 from .plan import COUNTING, scripted
@@ -19,6 +18,7 @@ from .syscalls import Unavailable
 
 INTERRUPTED = 130  # what a shell makes of SIGINT
 SPARE_FILES = 50  # descriptors that a program needs beside its connections
+REPEATS = 3  # of a run that got no time
 CHECKING = 0.3  # seconds for a server's checks, about
 RUNTIME = ("libc6", "libstdc++6")
 
@@ -89,7 +89,7 @@ class Comparison:
               "measured.", file=sys.stderr, flush=True)
         self.progress = Progress(self.expected)
         complete = False
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        interrupts.take()
         try:
             self.check()
             for at in range(self.plan.rounds):
@@ -103,8 +103,7 @@ class Comparison:
             complete = True
         except KeyboardInterrupt:
             pass
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the rest is short
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        interrupts.ignore()  # the rest is short
         self.progress.clear()
         return self.finish(complete)
 
@@ -166,11 +165,11 @@ class Comparison:
         and that is told."""
         if (server.name, cell) in self.results.failures:
             return
-        for last in (False, True):
+        for repeats in range(REPEATS + 1):
             try:
                 return action()
             except Failed as error:
-                if last or not isinstance(error, Starved):
+                if repeats == REPEATS or not isinstance(error, Starved):
                     return self.results.fail(server.name, cell, str(error))
                 self.results.repeat(server.name, cell, str(error))
 

@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import os
 import subprocess
+import time
 
-from . import checks, syscalls
+from . import checks, interrupts, syscalls
 from .server import ServerFailed
 
 DEADLINE = 60  # seconds that bench-load takes at most
+CRASHING = 2  # seconds from when a client sees that its server is gone to when it has ended
 GRACE = 10  # seconds more, until it is taken for hung
 
 # What bench-load says when other programs had the processor for a whole run.
@@ -54,30 +57,35 @@ class Bench:
         """How many checks it has passed. Application servers of ours also have to end well."""
         running = None
         try:
-            running = server.start(self.server_prefix)
+            with interrupts.held():
+                running = server.start(self.server_prefix)
             return checks.check(running, closes=server.family == "timtow" and server.mode == "echo")
         except (ServerFailed, checks.Failed, OSError) as error:
             raise Failed(str(error)) from None
         finally:
-            if running:
-                running.stop()
+            with interrupts.held():
+                if running:
+                    running.stop()
 
     def client(self, server, running, cell, *window):
         command = [
             *self.client_prefix, self.load, *cell.arguments(), "--protocol", server.protocol,
             "--port", running.port, "--pid", running.pid, "--deadline", DEADLINE, *window,
         ]
-        # A session of its own: Ctrl-C is for us, who then end it.
-        process = subprocess.Popen(
-            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )
+        process = None
         try:
+            with interrupts.held():
+                # A process group of its own: Ctrl-C is for us, who then end it.
+                process = subprocess.Popen(
+                    [str(word) for word in command], stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                    start_new_session=True,
+                )
             out, errors = process.communicate(timeout=DEADLINE + GRACE)
         except subprocess.TimeoutExpired:
             raise Failed(f"bench-load did not end in {DEADLINE + GRACE} s") from None
         finally:
-            if process.poll() is None:
+            if process and process.poll() is None:
                 process.kill()
                 process.communicate()
         if process.returncode != 0:
@@ -89,14 +97,30 @@ class Bench:
 @contextlib.contextmanager
 def alive(server, prefix):
     """The server, running; whatever goes wrong with it or inside is Failed."""
-    failure = None
+    running = failure = crash = None
     try:
-        with server.start(prefix) as running:
-            try:
-                yield running
-            except Failed as error:
-                failure = error  # unless the server has crashed: leaving says so, which says more
-    except (ServerFailed, OSError) as error:
-        raise Failed(str(error)) from None
+        with interrupts.held():
+            running = server.start(prefix)
+        yield running
+    except (Failed, ServerFailed, OSError) as error:
+        failure = error
+    finally:
+        with interrupts.held():
+            if running:
+                crash = left(running, failure)
+    if crash:  # says more than that its client had to give up
+        raise Failed(str(crash))
     if failure:
-        raise failure
+        raise failure if isinstance(failure, Failed) else Failed(str(failure))
+
+
+def left(running, failure):
+    """Stops a server; how it ended before, if it did."""
+    deadline = time.monotonic() + CRASHING
+    how = os.WEXITED | os.WNOHANG | os.WNOWAIT  # it stays the child of who has started it
+    while failure and not os.waitid(os.P_PID, running.pid, how) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    try:
+        running.__exit__(None, None, None)
+    except ServerFailed as crash:
+        return crash

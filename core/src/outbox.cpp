@@ -43,26 +43,27 @@ void Outbox::release_block(OutputChunk* chunk) noexcept {
   pool_->release({reinterpret_cast<std::byte*>(chunk), chunk->block_size});
 }
 
-bool Outbox::add_free_chunk(std::size_t payload) noexcept {
-  if (payload > usual_block - sizeof(OutputChunk)) return false;
+OutputChunk* Outbox::add_free_chunk(std::size_t payload) noexcept {
+  if (payload > usual_block - sizeof(OutputChunk)) return nullptr;
   const Block block = pool_->allocate_free(usual_block);
-  if (!block) return false;
-  push(OutputChunk::make(block, Kind::own));
-  return true;
+  if (!block) return nullptr;
+  OutputChunk* const chunk = OutputChunk::make(block, Kind::own);
+  push(chunk);
+  return chunk;
 }
 
-bool Outbox::add_chunk(std::size_t payload) noexcept {
+OutputChunk* Outbox::add_chunk(std::size_t payload) noexcept {
   OutputChunk* const chunk = make_chunk(std::max(payload, usual_block - sizeof(OutputChunk)));
-  if (chunk == nullptr) return false;
-  push(chunk);
-  return true;
+  if (chunk != nullptr) push(chunk);
+  return chunk;
 }
 
 bool Outbox::append(Bytes bytes) noexcept {
   if (bytes.empty()) return true;
-  if (!reserve(bytes.size())) return false;
-  std::memcpy(room(), bytes.data(), bytes.size());
-  commit(bytes.size());
+  OutputChunk* const chunk = reserve(bytes.size());
+  if (chunk == nullptr) return false;
+  std::memcpy(chunk->room_begin(), bytes.data(), bytes.size());
+  commit(*chunk, bytes.size());
   return true;
 }
 

@@ -101,28 +101,29 @@ inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept 
 
 // The frame that most frames are, written in one stride: two bytes, and a short payload.
 errc Session::put_short(std::byte first, Bytes payload) noexcept {
-  if (!outbox_.reserve_free(2 + payload.size())) return put_in_new_room(first, payload);
-  std::byte* const to = outbox_.room();
+  OutputChunk* const chunk = outbox_.reserve_free(2 + payload.size());
+  if (chunk == nullptr) return put_in_new_room(first, payload);
+  std::byte* const to = chunk->room_begin();
   to[0] = first;
   to[1] = static_cast<std::byte>(payload.size());
-  commit_output(2 + payload.size());
+  commit_output(*chunk, 2 + payload.size());
   detail::copy_short(to + 2, payload.data(), payload.size());
   return errc::ok;
 }
 
 errc Session::put_long(std::byte first, Bytes payload) noexcept {
-  if (!outbox_.reserve_free(max_frame_header + payload.size()))
-    return put_in_new_room(first, payload);
-  std::byte* const start = outbox_.room();
+  OutputChunk* const chunk = outbox_.reserve_free(max_frame_header + payload.size());
+  if (chunk == nullptr) return put_in_new_room(first, payload);
+  std::byte* const start = chunk->room_begin();
   *start = first;
   std::byte* const to = FrameHeader::write_length(start + 1, payload.size(), false);
-  commit_output(static_cast<std::size_t>(to - start) + payload.size());
+  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size());
   detail::copy_short(to, payload.data(), payload.size());
   return errc::ok;
 }
 
 errc Session::put_in_new_room(std::byte first, Bytes payload) noexcept {
-  if (!outbox_.reserve(max_frame_header + payload.size())) return errc::no_memory;
+  if (outbox_.reserve(max_frame_header + payload.size()) == nullptr) return errc::no_memory;
   return put_long(first, payload);  // for which there is room now
 }
 
@@ -130,11 +131,12 @@ errc Session::put_masked(Opcode opcode, bool fin, Bytes payload) noexcept {
   FrameHeader header = header_of(opcode, fin, payload);
   header.masked = true;
   if (!next_masking_key(header.key)) return errc::no_entropy;
-  if (!outbox_.reserve(max_frame_header + payload.size())) return errc::no_memory;
-  std::byte* const start = outbox_.room();
+  OutputChunk* const chunk = outbox_.reserve(max_frame_header + payload.size());
+  if (chunk == nullptr) return errc::no_memory;
+  std::byte* const start = chunk->room_begin();
   std::byte* const to = header.write(start);
   mask(to, payload.data(), payload.size(), header.key);
-  commit_output(static_cast<std::size_t>(to - start) + payload.size());
+  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size());
   return errc::ok;
 }
 
@@ -146,8 +148,8 @@ errc Session::put_borrowed(Opcode opcode, Bytes payload) noexcept {
   return errc::ok;
 }
 
-void Session::commit_output(std::size_t size) noexcept {
-  outbox_.commit(size);
+void Session::commit_output(OutputChunk& chunk, std::size_t size) noexcept {
+  outbox_.commit(chunk, size);
   note_congestion();
 }
 

@@ -117,6 +117,7 @@ Error Session::accept(const Accept& accept) noexcept {
   heard_ = true;
   work_->handshake.reset();
   work_->carry.release();
+  rest();
   return {};
 }
 

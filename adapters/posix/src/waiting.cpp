@@ -6,22 +6,30 @@
 #include <system_error>
 
 namespace timtow::posix {
-namespace {
 
-// Milliseconds, rounded up, so that no alarm comes early; -1 when there is none.
-int timeout_until(TimePoint alarm, TimePoint now) noexcept {
-  if (alarm == never) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(alarm - now);
-  return static_cast<int>(std::clamp<long long>(left.count(), 0, 60'000));
+// Rounded up, so that no alarm comes early; -1 when there is none. While the alarm is far away the
+// waits of a while have one timeout, which ends that much before it: a division less for each.
+int WaitingLoop::timeout() noexcept {
+  using std::chrono::milliseconds;
+  constexpr milliseconds a_while{1000};
+  if (now() < recompute_at_) return timeout_;
+  recompute_at_ = TimePoint::min();
+  timeout_ = -1;
+  if (alarm_ == never) return timeout_;
+  auto left = std::clamp(std::chrono::ceil<milliseconds>(alarm_ - now()), milliseconds{0},
+                         milliseconds{60'000});
+  if (left > 2 * a_while) {
+    left -= a_while;
+    recompute_at_ = now() + a_while;
+  }
+  return timeout_ = static_cast<int>(left.count());
 }
-
-}  // namespace
 
 void WaitingLoop::run() {
   stopped_ = false;
   keep_time(Clock::now());
   while (!stopped_) {
-    const int found = wait(timeout_until(alarm_, now()));
+    const int found = wait(timeout());
     if (found < 0 && errno != EINTR) throw std::system_error(last_error(), "waiting for events");
     keep_time(Clock::now());
     if (found > 0) dispatch(found);

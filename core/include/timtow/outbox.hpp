@@ -73,19 +73,21 @@ class Outbox {
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
 
-  // Makes room for `size` contiguous bytes, at room(), to be written and then committed. False when
-  // there is no memory.
-  bool reserve(std::size_t size) noexcept { return reserve_free(size) || add_chunk(size); }
-  // As reserve(), but without asking the system: false when no block of the usual size is free.
-  bool reserve_free(std::size_t size) noexcept {
+  // Where the next `size` bytes go, contiguous, to be written and then committed; null when there
+  // is no memory.
+  OutputChunk* reserve(std::size_t size) noexcept {
+    OutputChunk* const chunk = reserve_free(size);
+    return chunk != nullptr ? chunk : add_chunk(size);
+  }
+  // As reserve(), but without asking the system: null when no block of the usual size is free.
+  OutputChunk* reserve_free(std::size_t size) noexcept {
     if (head_ == nullptr) head_ = std::exchange(pool_->tray(), nullptr);
     if (head_ != nullptr && head_->last->room() >= size) [[likely]]
-      return true;
+      return head_->last;
     return add_free_chunk(size);
   }
-  std::byte* room() const noexcept { return head_->last->room_begin(); }
-  void commit(std::size_t size) noexcept {
-    head_->last->end += size;
+  void commit(OutputChunk& chunk, std::size_t size) noexcept {
+    chunk.end += size;
     size_ += size;
   }
   bool append(Bytes bytes) noexcept;
@@ -135,8 +137,8 @@ class Outbox {
   // What does not fit the tray goes to blocks of this size.
   static constexpr std::size_t usual_block = 4096;
 
-  [[gnu::noinline]] bool add_free_chunk(std::size_t payload) noexcept;
-  [[gnu::noinline]] bool add_chunk(std::size_t payload) noexcept;
+  [[gnu::noinline]] OutputChunk* add_free_chunk(std::size_t payload) noexcept;
+  [[gnu::noinline]] OutputChunk* add_chunk(std::size_t payload) noexcept;
   void push(OutputChunk* chunk) noexcept {
     if (head_ == nullptr) {
       head_ = chunk;

@@ -262,7 +262,7 @@ class Session {
   [[gnu::noinline]] errc put_in_new_room(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
   errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
-  void commit_output(std::size_t size) noexcept;
+  void commit_output(OutputChunk& chunk, std::size_t size) noexcept;
   void note_congestion() noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
   errc put_close(CloseCode code, std::string_view reason) noexcept;

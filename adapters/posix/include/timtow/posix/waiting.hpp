@@ -26,11 +26,17 @@ class WaitingLoop : public ReadinessLoop {
   // Tells the watches what was found.
   virtual void dispatch(int found) noexcept = 0;
 
-  void arm(TimePoint at) noexcept override { alarm_ = at; }
+  void arm(TimePoint at) noexcept override {
+    alarm_ = at;
+    recompute_at_ = TimePoint::min();
+  }
+  int timeout() noexcept;
   void wake() noexcept override { wake_up_.signal(); }
 
   WakeUp wake_up_;
   TimePoint alarm_ = never;
+  int timeout_ = -1;  // milliseconds, of the waits until ...
+  TimePoint recompute_at_ = TimePoint::min();
   bool stopped_ = false;
 };
 

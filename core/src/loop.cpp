@@ -6,14 +6,8 @@
 #include "timtow/outbox.hpp"
 
 namespace timtow {
-namespace {
 
-// As much as a socket usually holds: what has come is read at once.
-constexpr std::size_t scratch_bytes = 256 * 1024;
-
-}  // namespace
-
-Loop::Loop() : scratch_(scratch_bytes), now_(Clock::now()) { Outbox::lay_tray(pool_); }
+Loop::Loop() : scratch_(new Scratch), now_(Clock::now()) { Outbox::lay_tray(pool_); }
 
 Loop::~Loop() = default;
 
@@ -43,8 +37,8 @@ bool Loop::stays(Bytes payload) noexcept {
   if (payload.data() != shown_) return false;
   shown_ = nullptr;
   const std::less<const std::byte*> before;
-  return !before(payload.data(), scratch_.data()) &&
-         before(payload.data(), scratch_.data() + scratch_.size());
+  const MutableBytes here = scratch();
+  return !before(payload.data(), here.data()) && before(payload.data(), here.data() + here.size());
 }
 
 void Loop::alarm() noexcept {

@@ -18,11 +18,15 @@ Pool::~Pool() {
   for (Free* each : free_) {
     while (each != nullptr) std::free(std::exchange(each, each->next));
   }
+  while (large_free_ != nullptr) std::free(std::exchange(large_free_, large_free_->next));
 }
 
 Block Pool::allocate_from_system(std::size_t size) noexcept {
   const std::size_t index = class_of(size);
-  if (index < classes) size = size_of(index);
+  if (index < classes)
+    size = size_of(index);
+  else if (const Block free = allocate_large_free(size))
+    return free;
   if (size > budget_left_) return {};
   auto* const data = static_cast<std::byte*>(std::malloc(size));
   if (data == nullptr) return {};
@@ -35,19 +39,44 @@ MaskingKeySource* Pool::masking_keys() noexcept {
   return masking_keys_.get();
 }
 
-void Pool::give_back(Block block) noexcept { std::free(block.data); }
+Block Pool::allocate_large_free(std::size_t size) noexcept {
+  for (LargeFree** link = &large_free_; *link != nullptr; link = &(*link)->next) {
+    LargeFree* const free = *link;
+    const std::size_t found = free->size;
+    if (found < size || found / 4 >= size || found > budget_left_) continue;
+    *link = free->next;
+    budget_left_ -= found;
+    keep_left_ += found;
+    return {reinterpret_cast<std::byte*>(free), found};
+  }
+  return {};
+}
+
+void Pool::give_back(Block block) noexcept {
+  if (block.size > keep_left_ || class_of(block.size) != classes) return std::free(block.data);
+  keep_left_ -= block.size;
+  large_free_ = new (block.data) LargeFree{.next = large_free_, .size = block.size};
+}
+
+// Or wherever the system finds it best.
+Block Pool::grow_in_place(Block block, std::size_t size) noexcept {
+  if (size - block.size > budget_left_) return {};
+  auto* const data = static_cast<std::byte*>(std::realloc(block.data, size));
+  if (data == nullptr) return {};
+  budget_left_ -= size - block.size;
+  return {data, size};
+}
 
 Block Pool::grow(Block block, std::size_t used, std::size_t size) noexcept {
   if (size <= block.size) return block;
-  if (class_of(block.size) == classes) {  // the system's own: it may grow in place
-    if (size - block.size > budget_left_) return {};
-    auto* const data = static_cast<std::byte*>(std::realloc(block.data, size));
-    if (data == nullptr) return {};
-    budget_left_ -= size - block.size;
-    return {data, size};
+  Block larger;
+  if (class_of(block.size) == classes) {
+    larger = allocate_large_free(size);
+    if (!larger) return grow_in_place(block, size);
+  } else {
+    larger = allocate(size);
+    if (!larger) return {};
   }
-  const Block larger = allocate(size);
-  if (!larger) return {};
   if (used != 0) std::memcpy(larger.data, block.data, used);
   if (block) release(block);
   return larger;

@@ -13,6 +13,8 @@ namespace {
 // A message this far from complete is read into the place where it stays.
 constexpr std::uint64_t worth_reading_in_place = 16 * 1024;
 constexpr std::size_t usual_read = 64 * 1024;
+// More at once would not be in a near cache any more when it is unmasked.
+constexpr std::size_t largest_read = 128 * 1024;
 // After one of these the next is likely to be as large; its beginning is read with so many bytes.
 constexpr std::size_t large_message = 64 * 1024;
 constexpr std::size_t first_read = 4096;
@@ -83,9 +85,11 @@ MutableBytes Session::best_space(MutableBytes usual) noexcept {
   if (state_.streaming || work.frame_left < worth_reading_in_place || !input_.empty()) return usual;
   const auto left = static_cast<std::size_t>(work.frame_left);
   Buffer& message = work.message;
-  std::byte* const room = message.reserve(std::min(left, std::max(usual_read, message.size())));
-  if (room == nullptr) return usual;  // what is read there will be refused
-  return {room, std::min(left, message.room())};
+  const std::size_t wanted = std::min(left, std::max(usual_read, message.size()));
+  if (message.reserve(wanted + fast_to_read) == nullptr)
+    return usual;  // what is read there will be refused
+  const MutableBytes room = message.aligned_room(fast_to_read);
+  return room.first(std::min({wanted, room.size(), largest_read}));
 }
 
 std::optional<Event> Session::next() noexcept {
@@ -311,10 +315,15 @@ bool Session::begin_data_frame() noexcept {
 // piece of one; nothing when more has to come, or the session failed.
 std::optional<Event> Session::read_payload() noexcept {
   Work& work = *work_;
-  const MutableBytes payload = input_.first(
+  Buffer& message = work.message;
+  const MutableBytes came = input_.first(
       static_cast<std::size_t>(std::min<std::uint64_t>(work.frame_left, input_.size())));
-  input_ = input_.subspan(payload.size());
-  const std::size_t good = unmask_and_check(payload);
+  input_ = input_.subspan(came.size());
+  // What was read to best_space() lies a little behind where it belongs.
+  const bool in_place = message.has_in_room(came.data());
+  const MutableBytes payload =
+      in_place ? MutableBytes{message.data() + message.size(), came.size()} : came;
+  const std::size_t good = unmask_and_check(payload, came.data());
   work.frame_left -= payload.size();
 
   bool last = false;
@@ -343,12 +352,10 @@ std::optional<Event> Session::read_payload() noexcept {
     work.first_piece = false;
     return Event{piece};
   }
-  Buffer& message = work.message;
   if (last && work.fragments == 1 && message.data() == nullptr) [[likely]]
     return Event{Message{work.message_type, payload}};
 
-  const bool in_place = payload.data() == message.data() + message.size();
-  if (in_place && payload.size() <= message.room()) {
+  if (in_place) {
     message.commit(payload.size());
   } else if (!message.append(payload.data(), payload.size())) {
     fail_for_memory();
@@ -366,9 +373,9 @@ void Session::fail_text(std::uint64_t at) noexcept {
        make_error(errc::invalid_utf8, "a text message is not UTF-8 at its byte %" PRIu64, at));
 }
 
-// Unmasks in place; returns how many of the bytes are good, which for binary is all. What is behind
-// a bad byte may stay masked.
-std::size_t Session::unmask_and_check(MutableBytes payload) noexcept {
+// Unmasks what came to `payload`, the same place or one in front of it; returns how many of the
+// bytes are good, which for binary is all. What is behind a bad byte may stay masked.
+std::size_t Session::unmask_and_check(MutableBytes payload, const std::byte* came) noexcept {
   Work& work = *work_;
   FrameHeader& frame = work.frame;
   const bool is_binary = work.message_type == MessageType::binary;
@@ -376,7 +383,11 @@ std::size_t Session::unmask_and_check(MutableBytes payload) noexcept {
   std::size_t good = 0;
   do {
     const MutableBytes part = payload.subspan(good, std::min(part_size, payload.size() - good));
-    const bool is_ascii = frame.masked && mask(part.data(), part.data(), part.size(), frame.key);
+    bool is_ascii = false;
+    if (frame.masked)
+      is_ascii = mask(part.data(), came + good, part.size(), frame.key);
+    else if (came != payload.data())
+      std::memmove(part.data(), came + good, part.size());
     const std::size_t good_in_part =
         is_binary || (is_ascii && work.utf8.complete()) ? part.size() : work.utf8.check(part);
     good += good_in_part;

@@ -11,6 +11,10 @@ namespace timtow {
 using Bytes = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
 
+// Where what is read should go: some processors take half again as long to copy it, in the kernel,
+// to an address that is no multiple of this.
+inline constexpr std::size_t fast_to_read = 64;
+
 inline Bytes as_bytes(std::string_view text) noexcept {
   return std::as_bytes(std::span{text.data(), text.size()});
 }

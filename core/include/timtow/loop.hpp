@@ -9,6 +9,7 @@
 // - Events do not throw.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -213,7 +214,7 @@ class Loop {
   TimerQueue& timers() noexcept { return timers_; }
   Pool& pool() noexcept { return pool_; }
   // Where reads go that nobody wants elsewhere; valid until the next event.
-  MutableBytes scratch() noexcept { return scratch_; }
+  MutableBytes scratch() noexcept { return scratch_->bytes; }
   // The message that the handler at hand was called with, if any.
   void show(const std::byte* payload) noexcept { shown_ = payload; }
   // Whether this is that message, and stays where it is until the event is over. True once.
@@ -246,7 +247,11 @@ class Loop {
   void finish_batch() noexcept;
 
   Pool pool_;
-  std::vector<std::byte> scratch_;
+  struct alignas(fast_to_read) Scratch {
+    // As much as a socket usually holds: what has come is read at once.
+    std::array<std::byte, 256UL * 1024> bytes;
+  };
+  std::unique_ptr<Scratch> scratch_;
   const std::byte* shown_ = nullptr;
   std::error_code write_error_;
   TimerQueue timers_;

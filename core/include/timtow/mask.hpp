@@ -83,7 +83,8 @@ inline std::uint64_t mask_blocks(std::byte* to, const std::byte* from, std::size
 
 }  // namespace detail
 
-// Writes size bytes of `from` XOR key to `to`, which is either the same place or does not overlap.
+// Writes size bytes of `from` XOR key to `to`: the same place, one in front of it, or one that does
+// not overlap.
 // Returns whether all that was written is ASCII. Never inlined: it needs registers that its callers
 // need as well.
 [[gnu::noinline]] inline bool mask(std::byte* to, const std::byte* from, std::size_t size,

@@ -1,17 +1,21 @@
 // Memory that connections borrow and give back, so that one at rest owns none and a busy one asks
 // the system for none.
 //
-// Blocks come in five sizes from 256 bytes to 64 KiB, each with its own list of free ones; larger
-// blocks go straight to the system and back. A pool belongs to one loop and one thread.
+// Blocks come in five sizes from 256 bytes to 64 KiB, each with its own list of free ones. Larger
+// ones are as large as was asked for, or up to four times that if such a one is free: what comes
+// anew from the system costs more than copying, for the system clears it page by page.
+// A pool belongs to one loop and one thread.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <new>
+#include <span>
 #include <utility>
 
 namespace timtow {
@@ -31,12 +35,13 @@ class Pool {
   // budget: bytes that may be out at once, over which allocate() gives none.
   // keep: bytes of free blocks held for the next borrower.
   explicit Pool(std::size_t budget = std::numeric_limits<std::size_t>::max(),
-                std::size_t keep = 4 * 1024 * 1024) noexcept;
+                std::size_t keep = 8 * 1024 * 1024) noexcept;
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool();
 
-  // A block of at least `size` bytes, or an empty one when memory or the budget ran out.
+  // A block of at least `size` bytes, and below four times that, or an empty one when memory or the
+  // budget ran out.
   Block allocate(std::size_t size) noexcept {
     const Block block = allocate_free(size);
     return block ? block : allocate_from_system(size);
@@ -87,6 +92,10 @@ class Pool {
   struct Free {
     Free* next;
   };
+  struct LargeFree {
+    LargeFree* next;
+    std::size_t size;
+  };
   static constexpr std::size_t smallest = 256;
   static constexpr std::size_t classes = 5;
 
@@ -98,9 +107,12 @@ class Pool {
   }
   static constexpr std::size_t size_of(std::size_t index) noexcept { return smallest << 2 * index; }
   [[gnu::noinline]] Block allocate_from_system(std::size_t size) noexcept;
-  static void give_back(Block block) noexcept;
+  Block allocate_large_free(std::size_t size) noexcept;
+  Block grow_in_place(Block block, std::size_t size) noexcept;
+  [[gnu::noinline]] void give_back(Block block) noexcept;
 
   std::array<Free*, classes> free_{};
+  LargeFree* large_free_ = nullptr;
   std::size_t budget_;
   std::size_t budget_left_;
   std::size_t keep_left_;
@@ -128,6 +140,15 @@ class Buffer {
   std::size_t room() const noexcept { return block_.size - size_; }
 
   bool append(const std::byte* from, std::size_t size) noexcept;
+  // Of the room, what begins at a multiple of `alignment`.
+  std::span<std::byte> aligned_room(std::size_t alignment) noexcept {
+    const auto end = reinterpret_cast<std::uintptr_t>(block_.data + size_);
+    const std::size_t gap = (alignment - end % alignment) % alignment;
+    return {block_.data + size_ + gap, room() - gap};
+  }
+  bool has_in_room(const std::byte* at) const noexcept {
+    return at >= data() + size_ && at < data() + block_.size;
+  }
   bool holds(const std::byte* at) const noexcept { return at >= data() && at < data() + size_; }
   // The block, which is the caller's to release now.
   Block detach() noexcept {

@@ -241,7 +241,7 @@ class Session {
   std::optional<Event> read_close_frame(Bytes payload) noexcept;
   std::optional<Event> read_payload() noexcept;
   [[gnu::cold]] void fail_text(std::uint64_t at) noexcept;
-  std::size_t unmask_and_check(MutableBytes payload) noexcept;
+  std::size_t unmask_and_check(MutableBytes payload, const std::byte* came) noexcept;
   std::byte* contiguous(std::size_t size) noexcept;
   void consume(std::size_t size) noexcept;
   void recycle() noexcept;

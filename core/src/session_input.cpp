@@ -14,8 +14,9 @@ namespace {
 constexpr std::uint64_t worth_reading_in_place = 16 * 1024;
 constexpr std::size_t usual_read = 64 * 1024;
 // More at once would not be in a near cache any more when it is unmasked.
-constexpr std::size_t largest_read = 128 * 1024;
-// After one of these the next is likely to be as large; its beginning is read with so many bytes.
+constexpr std::size_t largest_read = 256 * 1024;
+// After one of these the next is likely to be as large; its beginning is read with so many bytes,
+// and its memory grows faster.
 constexpr std::size_t large_message = 64 * 1024;
 constexpr std::size_t first_read = 4096;
 
@@ -78,14 +79,16 @@ void Session::release_held() noexcept {
 
 MutableBytes Session::best_space(MutableBytes usual) noexcept {
   if (!in_payload_) {
-    expects_large_ = false;  // it is a guess, and made anew by each large message
+    grows_fast_ = true;
+    expects_large_ = false;  // a guess, made anew by each large message
     return usual.first(std::min(usual.size(), first_read));
   }
   Work& work = *work_;
   if (state_.streaming || work.frame_left < worth_reading_in_place || !input_.empty()) return usual;
   const auto left = static_cast<std::size_t>(work.frame_left);
   Buffer& message = work.message;
-  const std::size_t wanted = std::min(left, std::max(usual_read, message.size()));
+  const std::size_t least = grows_fast_ ? largest_read : usual_read;
+  const std::size_t wanted = std::min(left, std::max(least, message.size()));
   if (message.reserve(wanted + fast_to_read) == nullptr)
     return usual;  // what is read there will be refused
   const MutableBytes room = message.aligned_room(fast_to_read);
@@ -364,6 +367,7 @@ std::optional<Event> Session::read_payload() noexcept {
   if (!last) return std::nullopt;
   state_.done = work.message_done = true;
   expects_large_ = message.size() >= large_message;
+  grows_fast_ = false;
   return Event{Message{work.message_type, {message.data(), message.size()}}};
 }
 

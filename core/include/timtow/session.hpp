@@ -305,7 +305,8 @@ class Session {
   bool ending_due_ : 1 = false;       // the closed event is still to be handed out
   bool failed_ : 1 = false;           // it tells of an error
   bool said_all_ : 1 = false;         // server: both close frames, and nothing came behind
-  bool expects_large_ : 1 = false;    // the last message was one
+  bool expects_large_ : 1 = false;    // the last message was large
+  bool grows_fast_ : 1 = false;       // so is this one, most likely
   bool clock_due_ : 1 = true;         // the phase's clock_ starts at the next deadline()
   bool heard_ : 1 = true;             // a sign of life since deadline() was last asked
   bool pinged_ : 1 = false;

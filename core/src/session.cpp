@@ -386,6 +386,7 @@ void Session::expire(TimePoint now) noexcept {
                 make_error(errc::idle_timeout, "silent for %lld ms, which is Limits::idle_time",
                            in_milliseconds(limits_.idle_time)));
   pinged_ = true;
+  ping_is_alone_ = outbox_.empty();
   if (put_frame(Opcode::ping, true, {}) == errc::no_memory) fail_for_memory();
 }
 

@@ -1,6 +1,7 @@
 // Connection: the path of messages between a Transport and the handlers, and all its ends.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -308,6 +309,72 @@ TEST_CASE("a connection that is ending drains in silence") {
   peer.takes(11'000);
   peer.takes_all();
   CHECK(world.heard().empty());
+}
+
+// -- What goes back as it came --------------------------------------------------------------------
+
+TEST_CASE(
+    "what goes back as it came is the peer's, whatever part is taken and read over meanwhile") {
+  const std::vector<std::vector<std::size_t>> reads = {{255},
+                                                       {256},
+                                                       {1000},
+                                                       {4095},
+                                                       {4096},
+                                                       {20'000},
+                                                       {70'000},
+                                                       {1000, 1000},
+                                                       {5000, 100, 5000},
+                                                       {20'000, 20'000},
+                                                       {100, 70'000},
+                                                       {200'000}};
+  for (const Peer::Style style : {Peer::Style::readiness, Peer::Style::completion}) {
+    for (const auto& sizes : reads) {
+      for (const std::size_t room : {0UL, 1UL, 3UL, 4UL, 5UL, 300UL, 5005UL, test::any_number}) {
+        CAPTURE(sizes.front());
+        CAPTURE(room);
+        World world;
+        world.handlers.on_message = [](Connection& c, const Message& m) {
+          c.send(m);
+          c.send(m);  // the second time it is a copy
+          CHECK(m.text() == std::string(m.payload.size(), m.text().front()));
+        };
+        world.serve();
+        Peer& peer = world.opened();
+        Peer& other = world.opened();
+        peer.style = style;
+        peer.room = room;
+        std::string sent;
+        Lines expected;
+        char letter = 'a';
+        for (const std::size_t size : sizes) {
+          sent += text_frame(std::string(size, letter));
+          for (int i = 0; i < 2; ++i)
+            expected.push_back("> text \"" + std::string(1, letter) + "\"*" + std::to_string(size));
+          ++letter;
+        }
+        peer.sends(sent);
+        other.sends(text_frame(std::string(50'000, 'o')));  // read to the same place
+        peer.takes_all();
+        CHECK(peer.frames() == expected);
+        CHECK(world.loop.pool().in_use() == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("a part of a message that is sent back leaves the rest of it as it is") {
+  World world;
+  const std::string text = "0123456789" + std::string(1000, 'x');
+  world.handlers.on_message = [&](Connection& c, const Message& m) {
+    c.send(Message{MessageType::text, m.payload.subspan(5)});
+    CHECK(m.text() == text);
+    c.send(m);
+    CHECK(m.text() == text);
+  };
+  world.serve();
+  Peer& peer = world.opened();
+  peer.sends(text_frame(text));
+  CHECK(peer.frames().size() == 2);
 }
 
 // -- Pausing --------------------------------------------------------------------------------------
@@ -655,6 +722,105 @@ TEST_CASE("last words that the peer does not take are cut off when the time is o
     CHECK_FALSE(peer.shut_down);  // no FIN with a write under way
     CHECK(world.server->size() == 0);
   }
+}
+
+TEST_CASE("when both sides have said all, the stream is closed at once, and otherwise read on") {
+  World world;
+  world.serve();
+  Peer& peer = world.opened();
+  SUBCASE("nothing behind the peer's close frame") {
+    peer.sends(opcode::close, test::close_payload(1000));
+    CHECK(peer.closed == How::graceful);
+    CHECK_FALSE(peer.shut_down);
+  }
+  SUBCASE("the peer answers ours") {
+    world.connection()->close();
+    world.loop.settle();
+    CHECK_FALSE(peer.closed);
+    peer.sends(opcode::close, test::close_payload(1000));
+    CHECK(peer.closed == How::graceful);
+    CHECK_FALSE(peer.shut_down);
+  }
+  SUBCASE("our answer is not taken yet") {
+    peer.room = 1;
+    peer.sends(opcode::close, test::close_payload(1000));
+    CHECK_FALSE(peer.closed);
+    peer.takes_all();
+    CHECK(peer.closed == How::graceful);
+    CHECK_FALSE(peer.shut_down);
+  }
+  SUBCASE("more behind it") {
+    peer.sends(test::client_frame(opcode::close, test::close_payload(1000)) + "more");
+    CHECK(peer.shut_down);
+    CHECK_FALSE(peer.closed);
+    peer.ends();
+    CHECK(peer.closed == How::graceful);
+  }
+  SUBCASE("more comes while our answer waits") {
+    peer.room = 1;
+    peer.sends(opcode::close, test::close_payload(1000));
+    peer.sends("more");
+    peer.takes_all();
+    CHECK(peer.shut_down);
+    CHECK_FALSE(peer.closed);
+    peer.ends();
+    CHECK(peer.closed == How::graceful);
+  }
+  world.loop.settle();
+  CHECK(world.server->size() == 0);
+}
+
+TEST_CASE("messages put the ping off, and one that was answered is followed by the next in time") {
+  World world;
+  world.limits.ping_interval = 30s;
+  world.limits.idle_time = 120s;
+  world.echo();
+  Peer& peer = world.opened();
+  const auto pings = [&] {
+    const Lines all = peer.frames();
+    return std::count(all.begin(), all.end(), "> ping");
+  };
+  for (int i = 0; i < 5; ++i) {
+    world.loop.passes(20s);
+    peer.sends(opcode::text, "alive");
+    CHECK(pings() == 0);
+  }
+  world.loop.passes(29s);
+  CHECK(pings() == 0);
+  for (int i = 0; i < 3; ++i) {
+    world.loop.passes(1s);
+    CHECK(pings() == 1);
+    world.loop.passes(9s);
+    peer.sends(opcode::pong, "");
+    world.loop.passes(20s);
+    peer.sends(opcode::text, "alive");
+    world.loop.passes(29s);
+    CHECK(pings() == 0);
+  }
+  world.loop.passes(1s);
+  CHECK(pings() == 1);
+  world.loop.passes(89s);
+  CHECK(world.server->size() == 1);
+  world.loop.passes(1s);
+  CHECK(peer.frames() ==
+        Lines{"> close 1008 \"silent for 120000 ms, which is Limits::idle_time\""});
+}
+
+TEST_CASE("keep() hands out a connection until it is over") {
+  World world;
+  std::shared_ptr<Connection> at_the_end;
+  world.handlers.on_close = [&](Connection& c, const Closed&) { at_the_end = c.keep(); };
+  world.serve();
+  Peer& peer = world.opened();
+  const auto kept = world.connection()->keep();
+  REQUIRE(kept);
+  CHECK(kept == world.connection());
+  peer.closes();
+  CHECK(at_the_end == kept);
+  CHECK(kept->keep() == nullptr);
+  world.server.reset();
+  CHECK(kept->keep() == nullptr);
+  CHECK(kept->send("late") == errc::not_open);
 }
 
 TEST_CASE("silence is answered by a ping, and by the end if that is not answered") {

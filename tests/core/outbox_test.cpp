@@ -1,6 +1,8 @@
 // The queue of output: order, addresses that stay, borrowed payloads, memory.
 #include <doctest/doctest.h>
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -223,6 +225,210 @@ TEST_CASE("an outbox that goes gives back its memory") {
     CHECK(pool.in_use() == 0);
     REQUIRE(append(outbox, "again"));
     CHECK(content(outbox) == "again");
+  }
+  CHECK(pool.in_use() == 0);
+}
+
+// -- The tray -------------------------------------------------------------------------------------
+
+TEST_CASE("the tray is taken by an empty outbox, comes back when its bytes are sent, and is one") {
+  Pool pool{no_budget, 0};
+  Outbox::lay_tray(pool);
+  Outbox first{pool};
+  Outbox second{pool};
+  REQUIRE(append(first, "Hello"));
+  CHECK(pool.in_use() == 0);
+  const std::byte* const tray = first.output().front().data();
+
+  REQUIRE(append(second, "World"));  // out: another has it
+  CHECK(pool.in_use() == 4096);
+  CHECK(content(second) == "World");
+
+  first.sent(2);
+  CHECK(content(first) == "llo");
+  REQUIRE(append(first, "!"));
+  CHECK(content(first) == "llo!");
+  first.sent(4);
+  second.sent(5);
+  CHECK(pool.in_use() == 0);
+  for (Outbox* outbox : {&second, &first}) {
+    REQUIRE(append(*outbox, "again"));
+    CHECK(outbox->output().front().data() == tray);
+    CHECK(content(*outbox) == "again");
+    outbox->sent(5);
+  }
+}
+
+TEST_CASE("more than the tray holds goes on behind it") {
+  Pool pool{no_budget, 0};
+  Outbox::lay_tray(pool);
+  Outbox outbox{pool};
+  std::string all;
+  for (int i = 0; i < 100; ++i) {
+    const std::string part(1000, static_cast<char>('a' + i % 26));
+    REQUIRE(append(outbox, part));
+    all += part;
+  }
+  CHECK(outbox.size() == all.size());
+  CHECK(outbox.output().front().size() > 60'000);
+  std::string out;
+  while (!outbox.empty()) {
+    const std::size_t size = std::min<std::size_t>(7777, outbox.output().size_bytes());
+    out += content(outbox).substr(0, size);
+    outbox.sent(size);
+  }
+  CHECK(out == all);
+  CHECK(pool.in_use() == 0);
+}
+
+TEST_CASE("own() moves what is left in the tray to memory of its own, and lends from it no more") {
+  for (const std::size_t sent : {0UL, 1UL, 6UL}) {
+    CAPTURE(sent);
+    Pool pool{no_budget, 0};
+    Outbox::lay_tray(pool);
+    Outbox outbox{pool};
+    std::string lent = " lent ";
+    REQUIRE(append(outbox, "Hello,"));
+    const std::byte* const tray = outbox.output().front().data();
+    REQUIRE(outbox.borrow(as_bytes(lent)));
+    REQUIRE(append(outbox, "end"));
+    outbox.sent(sent);
+    REQUIRE(outbox.own());
+    lent.assign(lent.size(), '?');
+
+    Outbox other{pool};
+    REQUIRE(append(other, "mine now"));
+    CHECK(other.output().front().data() == tray);
+    CHECK(content(outbox) == std::string{"Hello, lent end"}.substr(sent));
+    REQUIRE(append(outbox, "!"));
+    CHECK(content(outbox) == std::string{"Hello, lent end!"}.substr(sent));
+    outbox.sent(outbox.size());
+    other.sent(8);
+    CHECK(pool.in_use() == 0);
+  }
+}
+
+TEST_CASE(
+    "what is lent to an empty outbox is shown by the tray, which then holds bytes as before") {
+  Pool pool{no_budget, 0};
+  Outbox::lay_tray(pool);
+  Outbox outbox{pool};
+  std::string lent(5000, 'l');
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(outbox.borrow(as_bytes(lent)));
+    CHECK(pool.in_use() == 0);
+    CHECK(as_text(outbox.output().front()).data() == lent.data());
+    outbox.sent(1000);
+    REQUIRE(append(outbox, "behind"));
+    CHECK(content(outbox) == lent.substr(1000) + "behind");
+    outbox.sent(outbox.size());
+  }
+  REQUIRE(append(outbox, std::string(50'000, 'x')));
+  CHECK(pool.in_use() == 0);
+  CHECK(outbox.output().size() == 1);
+  outbox.clear();
+  REQUIRE(outbox.borrow(as_bytes(lent)));
+  outbox.sent(1);
+  REQUIRE(outbox.own());
+  std::fill(lent.begin(), lent.end(), '?');
+  CHECK(content(outbox) == std::string(4999, 'l'));
+}
+
+// -- Memory that is taken over, or shared ---------------------------------------------------------
+
+TEST_CASE("own() takes over the block of what it would copy, if most of it waits and comes last") {
+  Pool pool{no_budget, 0};
+  Buffer source{pool};
+  const std::string text(10'000, 's');
+  REQUIRE(source.append(as_bytes(text).data(), text.size()));
+  const std::byte* const data = source.data();
+  const Bytes bytes{source.data(), source.size()};
+  Outbox outbox{pool};
+  bool is_copied = true;
+  SUBCASE("all of it") {
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
+    is_copied = false;
+  }
+  SUBCASE("all but some") {
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
+    outbox.sent(4 + 4000);
+    is_copied = false;
+  }
+  SUBCASE("less than half") {
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
+    outbox.sent(4 + 6000);
+  }
+  SUBCASE("with something behind it") {
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
+    REQUIRE(append(outbox, "tail"));
+  }
+  SUBCASE("twice") {
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
+    is_copied = false;
+  }
+  const std::string before = content(outbox);
+  REQUIRE(outbox.own(&source));
+  CHECK((source.data() == data) == is_copied);
+  source.release();
+  CHECK(content(outbox) == before);
+  outbox.sent(1);
+  CHECK(content(outbox) == before.substr(1));
+  outbox.sent(outbox.size());
+  CHECK(pool.in_use() == 0);
+}
+
+TEST_CASE("shared bytes are shown where they are, and kept as long as somebody shows them") {
+  Pool pool{no_budget, 0};
+  const std::string text(1000, 't');
+  std::optional message{PreparedMessage{{MessageType::text, as_bytes(text)}}};
+  const std::weak_ptr<const std::byte[]> alive = message->shared();
+  const Bytes frame = message->frame();
+  {
+    Outbox first{pool};
+    Outbox second{pool};
+    REQUIRE(append(first, "before"));
+    REQUIRE(first.share(message->shared(), frame.size()));
+    REQUIRE(append(first, "behind"));
+    REQUIRE(second.share(message->shared(), frame.size()));
+    const std::string expected{as_text(frame)};
+    message.reset();
+    CHECK(content(first) == "before" + expected + "behind");
+    CHECK(first.output()[1].data() == second.output()[0].data());
+    REQUIRE(first.own());
+    CHECK(first.output()[1].data() == second.output()[0].data());
+    first.sent(first.size());
+    CHECK_FALSE(alive.expired());
+    second.sent(500);
+    CHECK(content(second) == expected.substr(500));
+  }
+  CHECK(alive.expired());
+  CHECK(pool.in_use() == 0);
+}
+
+TEST_CASE("few shared bytes are copied where there is room, which costs less than a span") {
+  Pool pool{no_budget, 0};
+  const PreparedMessage message{{MessageType::text, as_bytes("few")}};
+  Outbox outbox{pool};
+  REQUIRE(append(outbox, "before"));
+  REQUIRE(outbox.share(message.shared(), message.frame().size()));
+  CHECK(outbox.output().size() == 1);
+  CHECK(content(outbox) == "before" + std::string{as_text(message.frame())});
+}
+
+TEST_CASE("an outbox that is given up shows nothing, and keeps what it showed until it goes") {
+  Pool pool{no_budget, 0};
+  {
+    Outbox outbox{pool};
+    REQUIRE(append(outbox, "under way"));
+    const Bytes shown = outbox.output().front();
+    outbox.give_up();
+    CHECK(outbox.empty());
+    CHECK(outbox.output().empty());
+    CHECK(as_text(shown) == "under way");
+    outbox.sent(4);  // the operation that was under way tells so
+    CHECK(outbox.empty());
+    CHECK(pool.in_use() != 0);
   }
   CHECK(pool.in_use() == 0);
 }

@@ -197,3 +197,60 @@ TEST_CASE("a buffer takes the exact size where the budget does not allow to doub
   CHECK_FALSE(buffer.append(as_bytes(text).data(), text.size()));
   CHECK(buffer.size() == 300'000);
 }
+
+TEST_CASE("a large block is kept as well, for whoever asks for more than a quarter of it") {
+  Pool pool{no_budget, 1'000'000};
+  const Block first = pool.allocate(400'000);
+  REQUIRE(first.size == 400'000);
+  pool.release(first);
+  const Block fresh = pool.allocate(100'000);  // no more than a quarter
+  CHECK(fresh.size == 100'000);
+  const Block again = pool.allocate(100'001);
+  CHECK(again.data == first.data);
+  CHECK(again.size == 400'000);
+  CHECK(pool.in_use() == 500'000);
+  const Block larger = pool.allocate(400'001);
+  CHECK(larger.size == 400'001);
+  pool.release(again);
+  pool.release(fresh);
+  const Block exact = pool.allocate(400'000);
+  CHECK(exact.data == first.data);
+  pool.release(exact);
+  pool.release(larger);
+  CHECK(pool.in_use() == 0);
+}
+
+TEST_CASE("a block that grows takes a large one that is free, or grows as the system likes") {
+  for (const bool is_one_free : {false, true}) {
+    CAPTURE(is_one_free);
+    Pool pool;
+    if (is_one_free) pool.release(pool.allocate(300'000));
+    Block block = pool.allocate(80'000);
+    std::memset(block.data, 'x', 80'000);
+    block = pool.grow(block, 80'000, 200'000);
+    REQUIRE(block);
+    CHECK(block.size == (is_one_free ? 300'000 : 200'000));
+    CHECK(std::string(reinterpret_cast<const char*>(block.data), 80'000) ==
+          std::string(80'000, 'x'));
+    CHECK(pool.in_use() == block.size);
+    pool.release(block);
+    CHECK(pool.in_use() == 0);
+  }
+}
+
+TEST_CASE("large blocks that are kept count against what may be kept, and against the budget") {
+  Pool pool{300'000, 150'000};
+  const Block first = pool.allocate(100'000);
+  const Block second = pool.allocate(100'000);
+  REQUIRE(second);
+  CHECK_FALSE(pool.allocate(100'001));
+  pool.release(first);
+  pool.release(second);  // there is no room to keep it
+  const Block again = pool.allocate(100'000);
+  CHECK(again.data == first.data);
+  const Block rest = pool.allocate(200'000);
+  CHECK(rest);
+  pool.release(again);
+  CHECK_FALSE(pool.allocate(100'001));
+  pool.release(rest);
+}

@@ -1,7 +1,9 @@
 // Server: who is let in, who is told what, and how it all ends.
 #include <doctest/doctest.h>
 
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <set>
 #include <vector>
@@ -463,6 +465,87 @@ TEST_CASE("for_each() reaches each once, whatever is done to them meanwhile") {
       CHECK(peer->writes == 2);
     }
   CHECK(told == 11);
+}
+
+TEST_CASE("broadcast() sends one frame to all who are open, or to those who are chosen") {
+  World world;
+  world.limits.output_bytes = 5000;
+  world.handlers.on_request = [](Connection& c, const Request& request) {
+    if (request.path() != "/later") c.accept();
+  };
+  world.serve();
+  const std::string text(300, 'b');
+  CHECK(world.server->broadcast(Message{MessageType::text, as_bytes(text)}) == 0);
+  for (int i = 0; i < 4; ++i) world.opened();
+  Peer& opening = world.loop.connects();
+  Peer& closing = world.opened();
+  world.connection(6)->close();
+  world.connection(4)->send_piece({MessageType::text, as_bytes("begun")}, false);
+  world.loop.settle();
+  const auto frames_of = [&](std::size_t i) { return world.loop.peers[i]->frames(); };
+  for (std::size_t i = 0; i < 4; ++i) frames_of(i);
+  closing.frames();
+
+  const Message message{MessageType::text, as_bytes(text)};
+  CHECK(world.server->broadcast(message) == 3);
+  CHECK(world.server->broadcast(message, [](Connection& c) { return c.id() != 1; }) == 2);
+  const std::string line = "> text \"b\"*300";
+  CHECK(frames_of(0) == Lines{line});
+  CHECK(frames_of(1) == Lines{line, line});
+  CHECK(frames_of(2) == Lines{line, line});
+  CHECK(frames_of(3).empty());
+  CHECK(opening.written.empty());
+  CHECK(closing.frames().empty());
+
+  // Who is full is passed over, and gets nothing by halves.
+  world.loop.peers[0]->room = 0;
+  int times = 0;
+  while (world.server->broadcast(message) == 3) ++times;
+  CHECK(times == 5000 / 304);
+  world.loop.peers[0]->takes_all();
+  CHECK(frames_of(0) == Lines(static_cast<std::size_t>(times), line));
+}
+
+TEST_CASE("one prepared message is sent by the handlers of many, and outlives its maker") {
+  World world;
+  std::optional message{PreparedMessage{{MessageType::binary, as_bytes(std::string(1000, 'p'))}}};
+  world.serve();
+  for (int i = 0; i < 3; ++i) world.opened().room = 500;
+  world.loop.post([&] {
+    world.server->for_each([&](Connection& each) { CHECK(each.send(*message) == errc::ok); });
+    message.reset();
+  });
+  world.loop.settle();
+  for (const auto& peer : world.loop.peers) {
+    CHECK(peer->is_blocked());
+    peer->takes_all();
+    CHECK(peer->frames() == Lines{"> binary \"p\"*1000"});
+  }
+}
+
+TEST_CASE("connections come and go by the thousand, and each is found by its number") {
+  World world;
+  world.serve();
+  std::set<std::uint64_t> open;
+  for (std::uint64_t id = 1; id <= 300; ++id) {
+    world.opened();
+    open.insert(id);
+    if (id % 3 != 0) {
+      const std::uint64_t gone = id % 2 == 0 ? *open.begin() : *std::prev(open.end());
+      world.connection(gone)->abort();
+      world.loop.settle();
+      open.erase(gone);
+    }
+  }
+  CHECK(world.server->size() == open.size());
+  for (std::uint64_t id = 0; id <= 301; ++id) {
+    const auto found = world.server->find(id);
+    CHECK((found != nullptr) == (open.count(id) == 1));
+    if (found) CHECK(found->id() == id);
+  }
+  std::vector<std::uint64_t> reached;
+  world.server->for_each([&](Connection& each) { reached.push_back(each.id()); });
+  CHECK(reached == std::vector<std::uint64_t>(open.begin(), open.end()));
 }
 
 TEST_CASE("a broadcast to many is one write each, and none calls back from inside send()") {

@@ -551,3 +551,146 @@ TEST_CASE("control payloads of 125 bytes are sent, longer ones are refused") {
   self.write();
   CHECK(self.frames().size() == 2);
 }
+
+// -- Large messages, read where they stay ---------------------------------------------------------
+
+TEST_CASE("a large message is read to addresses that are fast to read to, whatever reads bring") {
+  for (const auto& [role, type] :
+       {std::pair{Role::server, test::opcode::binary},
+        std::pair{Role::client, test::opcode::binary}, std::pair{Role::server, test::opcode::text},
+        std::pair{Role::client, test::opcode::text}}) {
+    CAPTURE(static_cast<int>(role));
+    std::string payload;
+    for (std::size_t i = 0; payload.size() < 300'000; ++i)
+      payload += i % 5 == 0 ? "\xE2\x82\xAC" : std::string(1, static_cast<char>('a' + i % 23));
+    for (const std::size_t step : {1000UL, 4096UL, 65'483UL, 131'072UL}) {
+      CAPTURE(step);
+      Harness self{role};
+      self.open();
+      std::string echoed;
+      self.on_event = [&](Harness&, const Event& event) {
+        if (const auto* message = event.message()) echoed = message->text();
+      };
+      const std::string wire = self.frame(type, payload);
+      std::size_t at = 5000;
+      self.feed(wire.substr(0, at));
+      while (at < wire.size()) {
+        const MutableBytes space = self.session.read_space();
+        const std::size_t size = std::min({step, wire.size() - at, std::max(space.size(), 1UL)});
+        if (space.empty()) {
+          CHECK(wire.size() - at < 16'384);
+          self.feed(wire.substr(at, size));
+        } else {
+          CHECK(reinterpret_cast<std::uintptr_t>(space.data()) % 64 == 0);
+          std::copy_n(as_bytes(wire).data() + at, size, space.data());
+          self.session.receive(space.first(size));
+          self.drain();
+        }
+        at += size;
+      }
+      CHECK(echoed == payload);
+    }
+  }
+}
+
+TEST_CASE("after a large message the next one's beginning is read with few bytes, and only that") {
+  Harness self{Role::server};
+  self.open();
+  std::vector<std::byte> usual(200'000);
+  CHECK(self.session.read_space(usual).size() == usual.size());
+  const std::string large = self.frame(test::opcode::binary, std::string(100'000, 'x'));
+  self.feed(large.substr(0, 50));
+  self.feed(large.substr(50));
+  const MutableBytes first = self.session.read_space(usual);
+  CHECK(first.data() == usual.data());
+  CHECK(first.size() == 4096);
+  self.feed(self.frame(test::opcode::binary, "small"));
+  CHECK(self.session.read_space(usual).size() == usual.size());
+  // It was large again: more of it is read at once than of the first.
+  self.feed(large.substr(0, 50));
+  self.feed(large.substr(50));
+  CHECK(self.session.read_space(usual).size() == 4096);
+  const std::string larger = self.frame(test::opcode::binary, std::string(1'000'000, 'x'));
+  self.feed(larger.substr(0, 4096));
+  CHECK(self.session.read_space(usual).size() == 256 * 1024);
+}
+
+// -- Output without a copy ------------------------------------------------------------------------
+
+TEST_CASE("send_in_place() writes the header in front of the payload that came") {
+  for (const std::size_t size : {0UL, 1UL, 125UL, 126UL, 65'535UL, 65'536UL, 100'000UL}) {
+    for (const auto type : {MessageType::text, MessageType::binary}) {
+      CAPTURE(size);
+      Harness self{Role::server};
+      self.open();
+      std::string read = self.frame(static_cast<unsigned>(type), std::string(size, 'p')) +
+                         self.frame(test::opcode::text, "next");
+      self.session.receive(std::as_writable_bytes(std::span{read}));
+      const auto event = self.session.next();
+      REQUIRE(event);
+      const Message message = *event->message();
+      REQUIRE(message.payload.size() == size);
+      REQUIRE(self.session.send_in_place(message) == errc::ok);
+      const Gather output = self.session.output();
+      REQUIRE(output.size() == 1);
+      CHECK(output.front().data() + output.front().size() == message.payload.data() + size);
+      const auto next = self.session.next();
+      REQUIRE(next);
+      CHECK(next->message()->text() == "next");
+      self.session.own_output();
+      std::fill(read.begin(), read.end(), '?');
+      self.write();
+      const std::string kind = type == MessageType::text ? "text" : "binary";
+      const std::string shown =
+          size < 2 ? " \"" + std::string(size, 'p') + '"' : " \"p\"*" + std::to_string(size);
+      CHECK(self.frames() == Lines{"> " + kind + shown});
+    }
+  }
+}
+
+TEST_CASE("a client masks, so that it copies what it sends in place") {
+  Harness self{Role::client};
+  self.open();
+  std::string read = self.frame(test::opcode::text, std::string(300, 'p'));
+  self.session.receive(std::as_writable_bytes(std::span{read}));
+  const auto event = self.session.next();
+  REQUIRE(event);
+  REQUIRE(self.session.send_in_place(*event->message()) == errc::ok);
+  const std::string before = read;
+  std::fill(read.begin(), read.end(), '?');
+  self.write();
+  CHECK(self.frames() == Lines{"> text \"p\"*300"});
+}
+
+TEST_CASE("a prepared message is sent as it would have been alone, by servers and clients") {
+  for (const std::size_t size : {0UL, 5UL, 125UL, 126UL, 300UL, 70'000UL}) {
+    CAPTURE(size);
+    const std::string payload(size, 'p');
+    const PreparedMessage message{{MessageType::text, as_bytes(payload)}};
+    CHECK(message.message().text() == payload);
+    for (const Role role : {Role::server, Role::client}) {
+      Harness self{role};
+      CHECK(self.session.send(message) == errc::not_open);
+      self.open();
+      CHECK(self.session.send(message) == errc::ok);
+      CHECK(self.session.send("x") == errc::ok);
+      CHECK(self.session.send(message) == errc::ok);
+      self.write();
+      Harness other{role};
+      other.open();
+      for (const std::string_view each :
+           {std::string_view{payload}, std::string_view{"x"}, std::string_view{payload}})
+        CHECK(other.session.send(each) == errc::ok);
+      other.write();
+      CHECK(self.frames() == other.frames());
+      CHECK(self.session.send_piece({MessageType::text, {}}, false) == errc::ok);
+      CHECK(self.session.send(message) == errc::message_unfinished);
+    }
+  }
+  Limits limits;
+  limits.output_bytes = 100;
+  Harness self{Role::server, limits};
+  self.open();
+  CHECK(self.session.send(PreparedMessage{{MessageType::text, as_bytes(std::string(99, 'x'))}}) ==
+        errc::output_full);
+}

@@ -27,8 +27,9 @@ struct Limits {
   std::size_t output_low_water = 256 * 1024;
   std::size_t output_bytes = 64 * 1024 * 1024;
 
-  // Silence. A sign of life is a whole frame, output that the peer takes, or idle_bytes of a
-  // frame that is still coming: a peer cannot hold a connection by a byte at a time.
+  // Silence. A sign of life is a whole frame, output that the peer takes (but for our ping), or
+  // idle_bytes of a frame that is still coming: a peer cannot hold a connection by a byte at a
+  // time.
   Duration ping_interval = std::chrono::seconds{30};  // silence after which we send a ping
   Duration idle_time = std::chrono::seconds{120};     // silence after which we close with 1008
   std::size_t idle_bytes = 1024;

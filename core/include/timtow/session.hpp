@@ -149,7 +149,7 @@ class Session {
   void sent(std::size_t size) noexcept {
     if (size == 0) return;
     outbox_.sent(size);
-    heard_ = true;
+    took_ = true;
     if (state_.congested && outbox_.size() <= limits_.output_low_water) state_.congested = false;
   }
   // Bytes that wait to be sent.
@@ -179,7 +179,10 @@ class Session {
   // from `now`: ask after each round of receiving and sending.
   TimePoint deadline(TimePoint now) noexcept {
     if (state_.phase != Phase::open || state_.close_sent) return deadline_of_phase(now);
-    if (heard_ || state_.paused) {
+    const bool took_more_than_ping = took_ && !ping_is_alone_;
+    if (took_ && outbox_.empty()) ping_is_alone_ = false;
+    took_ = false;
+    if (heard_ || took_more_than_ping || state_.paused) {
       heard_ = false;
       pinged_ = false;
       clock_ = now;
@@ -191,8 +194,8 @@ class Session {
   // deadline has at most moved later since it was last asked for.
   bool is_at_ease(TimePoint now) noexcept {
     if (!at_ease_) return false;
-    if (heard_) {
-      heard_ = false;
+    if (heard_ | took_) {
+      heard_ = took_ = false;
       clock_ = now;
     }
     return true;
@@ -308,7 +311,9 @@ class Session {
   bool expects_large_ : 1 = false;    // the last message was large
   bool grows_fast_ : 1 = false;       // so is this one, most likely
   bool clock_due_ : 1 = true;         // the phase's clock_ starts at the next deadline()
-  bool heard_ : 1 = true;             // a sign of life since deadline() was last asked
+  bool heard_ : 1 = true;             // a whole frame since deadline() was last asked
+  bool took_ : 1 = false;             // output was taken since then
+  bool ping_is_alone_ : 1 = false;    // only our ping is to be taken: that is no sign of life
   bool pinged_ : 1 = false;
   bool at_ease_ : 1 = false;  // only silence has a deadline, and it was asked for
 

@@ -1,5 +1,6 @@
 """Runs a plan: checks, rounds, counts. Writes results.json after each round, and prints tables."""
 
+import collections
 import importlib.util
 import random
 import resource
@@ -67,8 +68,11 @@ class Comparison:
             print(f"  {server.name:<18} {server.family:<8} {what}")
         print()
         for cell in plan.cells:
-            count = sum(cell in plan.cells_of(server) for server in self.servers)
-            print(f"  {cell.title():<58} {plan.rounds_of(cell):>3} x {count} servers")
+            counts = collections.Counter(
+                plan.rounds_of(server, cell) for server in self.servers
+                if cell in plan.cells_of(server))
+            rounds = ", ".join(f"{rounds} x {count}" for rounds, count in counts.items())
+            print(f"  {cell.title():<58} {rounds or 'no'} servers")
         for sentence in self.left_out:
             print(f"  left out: {sentence}")
 
@@ -146,8 +150,10 @@ class Comparison:
         are compared are neighbours in time, and no place in the row is always the same one's."""
         plan = self.plan
         self.progress.heading(f"round {at + 1} of {plan.rounds}")
-        for cell in self.shuffled(cell for cell in plan.cells if at < plan.rounds_of(cell)):
-            for server in self.shuffled(s for s in self.servers if cell in plan.cells_of(s)):
+        for cell in self.shuffled(plan.cells):
+            for server in self.shuffled(
+                    s for s in self.servers
+                    if cell in plan.cells_of(s) and at < plan.rounds_of(s, cell)):
                 expected = plan.run_seconds(server, cell)
                 self.progress.step(
                     f"{at + 1}/{plan.rounds} {server.name}, {cell.title()}", expected)

@@ -101,21 +101,23 @@ class Plan:
     warmup: float  # before them, dropped
     warmup_scripted: float  # the same, of programs that are compiled while they run
     scripted: tuple  # the cells that servers in Perl are measured on: they take long for others
+    floors: tuple  # the cells that raw TCP is measured on
     counted: tuple  # the cells that system calls are counted on
     count: int  # messages: of the short one of the two runs that are counted
     scenarios: dict
-    few: dict = dataclasses.field(default_factory=dict)  # {cell: rounds} of those that take long
+    # {cell or family: rounds} of those that take long, or need no more
+    few: dict = dataclasses.field(default_factory=dict)
 
     def cells_of(self, server):
         """The cells that a server is measured on."""
-        cells = self.scripted if server.family == "perl" else self.cells
+        cells = {"perl": self.scripted, "floor": self.floors}.get(server.family, self.cells)
         return [cell for cell in cells if (cell.mode == "fanout") == (server.mode == "fanout")]
 
     def counted_of(self, server):
         return [cell for cell in self.cells_of(server) if cell in self.counted]
 
-    def rounds_of(self, cell):
-        return min(self.rounds, self.few.get(cell, self.rounds))
+    def rounds_of(self, server, cell):
+        return min(self.rounds, *(self.few.get(it, self.rounds) for it in (cell, server.family)))
 
     def warmup_of(self, server):
         return self.warmup_scripted if scripted(server) else self.warmup
@@ -127,7 +129,7 @@ class Plan:
     def all_seconds(self, servers, counting):
         """About how long everything takes, with or without counting system calls."""
         runs = sum(
-            self.rounds_of(cell) * self.run_seconds(server, cell)
+            self.rounds_of(server, cell) * self.run_seconds(server, cell)
             for server in servers for cell in self.cells_of(server)
         )
         counted = sum(len(self.counted_of(server)) for server in servers)
@@ -141,6 +143,7 @@ class Plan:
         }
         return dataclasses.replace(
             self, cells=tuple(cells), scripted=tuple(c for c in self.scripted if c in cells),
+            floors=tuple(c for c in self.floors if c in cells),
             scenarios={name: group for name, group in groups.items() if group["cells"]},
         )
 
@@ -165,7 +168,8 @@ def quick(sizes=None):
     idle = Cell("idle", 200)
     return Plan(
         "quick", (*closed, idle), rounds=2, seconds=0.1, warmup=0.05, warmup_scripted=0.1,
-        scripted=tuple(closed[:1]), counted=tuple(closed[:1]), count=250, few={idle: 1},
+        scripted=tuple(closed[:1]), floors=(*closed, idle), counted=tuple(closed[:1]), count=250,
+        few={idle: 1},
         scenarios=scenarios(closed, idle=[idle]),
     )
 
@@ -176,13 +180,15 @@ def default(sizes=None):
     piped = matrix(sizes[:1] if sizes else (16,), [50], [16])
     latency = Cell("open", 50, rate=RATE)
     # A round of these takes long, so few have to do: they show what is far apart, or is counted.
+    # Perl is so far apart that once is enough. Where a floor would only say what the closed loops
+    # say, it is left out.
     churn, fanout = Cell("churn", 16), Cell("fanout", 1000)
     idle = [Cell("idle", count) for count in (1000, 10000)]
     return Plan(
         "default", (*closed, *piped, latency, churn, *idle, fanout), rounds=6, seconds=0.15,
         warmup=0.05, warmup_scripted=0.5, scripted=tuple(closed[:1]),
-        counted=(closed[0], *piped, churn), count=300,
-        few={latency: 3, churn: 2, fanout: 1} | dict.fromkeys(idle, 1),
+        floors=(*closed, *piped, churn, fanout), counted=(closed[0], *piped, churn), count=300,
+        few={latency: 3, churn: 2, fanout: 1, "perl": 1} | dict.fromkeys(idle, 1),
         scenarios=scenarios(closed + piped, [latency], idle, [churn], [fanout]),
     )
 
@@ -200,7 +206,7 @@ def full(sizes=None):
     cells = tuple(dict.fromkeys(closed + text + latency + idle + churn + fanout + slow))
     return Plan(
         "full", cells, rounds=8, seconds=0.5,
-        warmup=0.3, warmup_scripted=1.0, scripted=(*scripted, *churn),
+        warmup=0.3, warmup_scripted=1.0, scripted=(*scripted, *churn), floors=cells,
         counted=(*(c for c in closed if c.connections != 1000 and c.size < MIB), *churn),
         count=1000,
         few=dict.fromkeys(idle + slow, 3),

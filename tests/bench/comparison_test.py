@@ -5,6 +5,7 @@ Called with the folder of the programs. The last line is `N passed, 0 failed`.
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -99,9 +100,27 @@ class Plans(unittest.TestCase):
             self.assertIn(cell, cells)
 
     def test_default_takes_about_three_minutes(self):
-        servers = server.read_servers()
-        self.assertLess(plan.default().all_seconds(servers, True), 240)
-        self.assertGreater(plan.default().rounds, 5)  # for an interval
+        servers, made = server.read_servers(), plan.default()
+        checked = sum(each.protocol == "websocket" for each in servers)
+        seconds = made.all_seconds(servers, True) + main.CHECKING * checked
+        self.assertLess(seconds, 190)
+        self.assertGreater(seconds, 150)  # there was time for more
+
+    def test_default_ranks_the_closed_loops(self):
+        made = plan.default()
+        for cell in (c for c in made.cells if c.mode == "closed"):
+            for family in ("timtow", "floor", "peer"):
+                each = entry("e", family=family)
+                self.assertIn(cell, made.cells_of(each))
+                self.assertGreaterEqual(made.rounds_of(each, cell), statistics.ENOUGH)
+
+    def test_rounds_of_what_takes_long_or_needs_no_more(self):
+        made = dataclasses.replace(plan.default(), rounds=6, few={Cell("churn", 16): 2, "perl": 1})
+        perl, other = entry("p", family="perl"), entry("e")
+        rounds = [made.rounds_of(each, cell) for each in (other, perl)
+                  for cell in (made.cells[0], Cell("churn", 16))]
+        self.assertEqual(rounds, [6, 2, 1, 1])
+        self.assertEqual(dataclasses.replace(made, rounds=1).rounds_of(other, made.cells[0]), 1)
 
     def test_a_scenario_names_cells_of_the_plan(self):
         for make in plan.PLANS.values():
@@ -118,6 +137,12 @@ class Plans(unittest.TestCase):
         self.assertEqual({c.mode for c in made.cells_of(fanout)}, {"fanout"})
         self.assertNotIn("fanout", {c.mode for c in made.cells_of(entry("e"))})
         self.assertLess({*made.cells_of(perl)}, {*made.cells_of(entry("e"))})
+        floor = entry("t", family="floor")
+        self.assertEqual(made.cells_of(floor), made.cells_of(entry("e")))
+        self.assertEqual({c.mode for c in plan.default().cells_of(floor)}, {"closed", "churn"})
+        self.assertEqual(
+            {c.mode for c in plan.default().cells_of(entry("f", family="floor", mode="fanout"))},
+            {"fanout"})
 
     def test_scripts_warm_up_longer(self):
         made = plan.default()

@@ -362,6 +362,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what goes back came behind its header, or is copied: nothing in front is written") {
+  for (const std::size_t size : {256UL, 5000UL, 70'000UL}) {
+    for (std::size_t first = 1; first <= 15; ++first) {
+      CAPTURE(size);
+      CAPTURE(first);
+      World world;
+      world.echo();
+      Peer& peer = world.opened();
+      const std::string frame = text_frame(std::string(size, 'x'));
+      peer.sends(frame.substr(0, first));
+      peer.sends(frame.substr(first));
+      CHECK(peer.frames() == Lines{"> text \"x\"*" + std::to_string(size)});
+    }
+  }  // a write in front of the place for reads is found when that is freed, at the latest
+}
+
 TEST_CASE("a part of a message that is sent back leaves the rest of it as it is") {
   World world;
   const std::string text = "0123456789" + std::string(1000, 'x');
@@ -375,6 +391,33 @@ TEST_CASE("a part of a message that is sent back leaves the rest of it as it is"
   Peer& peer = world.opened();
   peer.sends(text_frame(text));
   CHECK(peer.frames().size() == 2);
+}
+
+TEST_CASE("a connection that was cut and is kept keeps nothing of its output") {
+  World world;
+  std::shared_ptr<Connection> kept;
+  bool is_small = true;
+  SUBCASE("what was sent before is in the tray") {}
+  SUBCASE("what was sent before is in blocks") { is_small = false; }
+  world.handlers.on_message = [&](Connection& c, const Message& m) {
+    kept = c.keep();
+    if (is_small) {
+      c.send("small");
+    } else {
+      c.send(m);
+    }
+    c.abort();
+  };
+  world.serve();
+  OutputChunk* const tray = world.loop.pool().tray();
+  REQUIRE(tray != nullptr);
+  Peer& peer = world.opened();
+  peer.room = 0;
+  peer.sends(text_frame(std::string(100'000, 'x')));
+  REQUIRE(kept != nullptr);
+  CHECK(peer.closed == How::abortive);
+  CHECK(world.loop.pool().tray() == tray);
+  CHECK(world.loop.pool().in_use() == 0);
 }
 
 // -- Pausing --------------------------------------------------------------------------------------

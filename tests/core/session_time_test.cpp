@@ -309,6 +309,23 @@ TEST_CASE("while paused the peer's silence does not count") {
   CHECK(self.closed_events == 1);
 }
 
+TEST_CASE(
+    "silence is counted from the end of a pause, whenever the deadline was asked for before") {
+  for (const bool twice : {false, true}) {
+    CAPTURE(twice);
+    Harness self{Role::server, limits_of(0s, 120s)};
+    self.open();
+    CHECK(self.session.deadline(start) == start + 120s);
+    self.session.pause(true);
+    CHECK(self.session.deadline(start + 1s) == start + 121s);
+    if (twice) self.session.pause(true);
+    self.session.pause(false);
+    CHECK(self.session.deadline(start + 100s) == start + 220s);
+    self.session.pause(false);  // it was not paused
+    CHECK(self.session.deadline(start + 110s) == start + 220s);
+  }
+}
+
 // -- Closing --------------------------------------------------------------------------------------
 
 TEST_CASE("close_time: a peer that does not answer our close frame is cut off") {

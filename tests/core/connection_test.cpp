@@ -420,6 +420,50 @@ TEST_CASE("a connection that was cut and is kept keeps nothing of its output") {
   CHECK(world.loop.pool().in_use() == 0);
 }
 
+TEST_CASE("a message that is sent back as another the second time does not change the first") {
+  World world;
+  world.handlers.on_message = [](Connection& c, const Message& m) {
+    c.send(m);
+    c.send(m.payload.first(4096));
+  };
+  world.serve();
+  Peer& peer = world.opened();
+  peer.sends(text_frame(std::string(5000, 'x')));
+  CHECK(peer.frames() == Lines{"> text \"x\"*5000", "> binary \"x\"*4096"});
+}
+
+TEST_CASE("what comes while a write is not taken is copied when it goes back") {
+  World world;
+  world.echo();
+  Peer& peer = world.opened();
+  Peer& other = world.opened();
+  peer.room = 0;
+  peer.sends(text_frame(std::string(300, 'a')));
+  peer.sends(text_frame(std::string(5000, 'b')));
+  other.sends(text_frame(std::string(50'000, 'o')));  // read to the same place
+  peer.takes_all();
+  CHECK(peer.frames() == Lines{"> text \"a\"*300", "> text \"b\"*5000"});
+}
+
+TEST_CASE("what goes to another connection is copied, and goes back to its own all the same") {
+  for (const std::size_t size : {300UL, 5000UL, 20'000UL}) {
+    CAPTURE(size);
+    World world;
+    world.handlers.on_message = [&](Connection& c, const Message& m) {
+      world.connection(2)->send(m);
+      c.send(m);
+      world.connection(2)->send(m);
+    };
+    world.serve();
+    Peer& peer = world.opened();
+    Peer& other = world.opened();
+    peer.sends(text_frame(std::string(size, 'x')));
+    const std::string frame = "> text \"x\"*" + std::to_string(size);
+    CHECK(peer.frames() == Lines{frame});
+    CHECK(other.frames() == Lines{frame, frame});
+  }
+}
+
 // -- Pausing --------------------------------------------------------------------------------------
 
 TEST_CASE("a paused connection has nothing to say until it is resumed") {

@@ -362,6 +362,10 @@ TEST_CASE("own() takes over the block of what it would copy, if most of it waits
     REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
     REQUIRE(append(outbox, "tail"));
   }
+  std::string elsewhere = text;
+  SUBCASE("not what is elsewhere") {
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), as_bytes(elsewhere)));
+  }
   SUBCASE("twice") {
     REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
     REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
@@ -371,6 +375,7 @@ TEST_CASE("own() takes over the block of what it would copy, if most of it waits
   REQUIRE(outbox.own(&source));
   CHECK((source.data() == data) == is_copied);
   source.release();
+  elsewhere.assign(elsewhere.size(), '?');
   CHECK(content(outbox) == before);
   outbox.sent(1);
   CHECK(content(outbox) == before.substr(1));

@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "support/allocation.hpp"
 #include "support/server_world.hpp"
 
 namespace {
@@ -25,7 +26,72 @@ std::error_code broken_pipe() { return std::make_error_code(std::errc::broken_pi
 
 std::string text_frame(std::string_view text) { return test::client_frame(opcode::text, text); }
 
+class Keeper final : public Connection::Owner {
+ public:
+  Keeper() : Owner(Handlers{}) {}
+  using Owner::add;
+  using Owner::remove;
+  using Owner::size;
+
+ private:
+  void released() noexcept override {}
+};
+
 }  // namespace
+
+// -- Who holds connections ------------------------------------------------------------------------
+
+TEST_CASE("connections that went leave no place behind, and the others are found") {
+  FakeLoop loop;
+  const Limits limits;
+  const auto keeper = std::make_shared<Keeper>();
+  const auto add = [&] { return keeper->add(keeper, loop, Role::server, limits).id(); };
+  std::vector<std::uint64_t> staying{add()};
+  for (int i = 0; i < 10; ++i) keeper->remove(add());
+  const std::size_t calls = test::Allocation::count_in([&] { keeper->remove(add()); });
+  CHECK(test::Allocation::count_in([&] {
+          for (int i = 0; i < 5000; ++i) keeper->remove(add());
+        }) == 5000 * calls);
+
+  std::vector<std::uint64_t> going;
+  for (int i = 0; i < 100; ++i) (i % 3 == 0 ? staying : going).push_back(add());
+  for (const auto id : going) keeper->remove(id);
+  CHECK(keeper->size() == staying.size());
+  for (const auto id : going) CHECK(keeper->find(id) == nullptr);
+  for (const auto id : staying) {
+    REQUIRE(keeper->find(id) != nullptr);
+    CHECK(keeper->find(id)->id() == id);
+  }
+  CHECK(keeper->find(0) == nullptr);
+  CHECK(keeper->find(staying.back() + 1) == nullptr);
+  for (const auto id : staying) keeper->remove(id);
+  CHECK(keeper->size() == 0);
+}
+
+TEST_CASE("a connection for which there is no memory leaves no trace") {
+  FakeLoop loop;
+  const Limits limits;
+  const auto keeper = std::make_shared<Keeper>();
+  keeper->remove(keeper->add(keeper, loop, Role::server, limits).id());
+  bool threw = false;
+  for (std::size_t n = 1; test::Allocation::fail_in(
+           n,
+           [&] {
+             try {
+               keeper->remove(keeper->add(keeper, loop, Role::server, limits).id());
+             } catch (const std::bad_alloc&) {
+               threw = true;
+             }
+           });
+       ++n) {
+    CHECK(threw);
+    CHECK(keeper->size() == 0);
+    const Connection& next = keeper->add(keeper, loop, Role::server, limits);
+    CHECK(next.keep().get() == &next);
+    keeper->remove(next.id());
+  }
+  CHECK(threw);
+}
 
 // -- Messages -------------------------------------------------------------------------------------
 
@@ -432,6 +498,22 @@ TEST_CASE("a message that is sent back as another the second time does not chang
   CHECK(peer.frames() == Lines{"> text \"x\"*5000", "> binary \"x\"*4096"});
 }
 
+TEST_CASE("what goes back as it came takes no memory for its bytes") {
+  World world;
+  std::size_t in_use = 0;
+  world.handlers.on_message = [&](Connection& c, const Message& m) {
+    c.send(m);
+    in_use = world.loop.pool().in_use();
+  };
+  world.serve();
+  Peer& peer = world.opened();
+  std::string sent;  // more than the tray holds, in one read
+  for (int i = 0; i < 10; ++i) sent += text_frame(std::string(15'000, 'x'));
+  peer.sends(sent);
+  CHECK(in_use < 4096);
+  CHECK(peer.frames() == Lines(10, "> text \"x\"*15000"));
+}
+
 TEST_CASE("what comes while a write is not taken is copied when it goes back") {
   World world;
   world.echo();
@@ -452,7 +534,6 @@ TEST_CASE("what goes to another connection is copied, and goes back to its own a
     world.handlers.on_message = [&](Connection& c, const Message& m) {
       world.connection(2)->send(m);
       c.send(m);
-      world.connection(2)->send(m);
     };
     world.serve();
     Peer& peer = world.opened();
@@ -460,8 +541,55 @@ TEST_CASE("what goes to another connection is copied, and goes back to its own a
     peer.sends(text_frame(std::string(size, 'x')));
     const std::string frame = "> text \"x\"*" + std::to_string(size);
     CHECK(peer.frames() == Lines{frame});
-    CHECK(other.frames() == Lines{frame, frame});
+    CHECK(other.frames() == Lines{frame});
   }
+}
+
+TEST_CASE("what goes back as it came is refused and counted like anything else that is sent") {
+  World world;
+  const std::string text(5000, 'x');
+  const std::string shown = "> text \"x\"*5000";
+  Lines expected;
+  SUBCASE("behind our close frame") {
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.close() == errc::ok);
+      CHECK(c.send(m) == errc::not_open);
+    };
+    expected = {"> close 1000"};
+  }
+  SUBCASE("inside a message in pieces") {
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send_piece({MessageType::text, as_bytes("piece")}, false) == errc::ok);
+      CHECK(c.send(m) == errc::message_unfinished);
+    };
+    expected = {"> fin=0 text \"piece\""};
+  }
+  SUBCASE("over output_bytes") {
+    world.limits.output_bytes = 4999;
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send(m) == errc::output_full);
+    };
+  }
+  SUBCASE("over the high water") {
+    world.limits.output_high_water = 4999;
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send(m) == errc::ok);
+      CHECK(c.is_congested());
+    };
+    expected = {shown};
+  }
+  SUBCASE("over the high water, prepared for many") {
+    world.limits.output_high_water = 4999;
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send(PreparedMessage{m}) == errc::ok);
+      CHECK(c.is_congested());
+    };
+    expected = {shown};
+  }
+  world.serve();
+  Peer& peer = world.opened();
+  peer.sends(text_frame(text));
+  CHECK(peer.frames() == expected);
 }
 
 // -- Pausing --------------------------------------------------------------------------------------

@@ -344,6 +344,19 @@ TEST_CASE("that our ping is taken is no sign of life, and what is taken behind i
   CHECK(self.session.deadline(start + 35s) == start + 65s);
 }
 
+TEST_CASE("what waits in front of our ping is a sign of life when it is taken") {
+  Harness self{Role::server};
+  self.open();
+  self.writes = false;
+  CHECK(self.session.deadline(start) == start + 30s);
+  REQUIRE(self.session.send(std::string_view{"Hello"}) == errc::ok);
+  self.expire(start + 30s);
+  REQUIRE(self.session.output_size() == 7 + 2);
+  CHECK(self.session.deadline(start + 31s) == start + 120s);
+  self.session.sent(1);
+  CHECK(self.session.deadline(start + 32s) == start + 62s);
+}
+
 TEST_CASE("a session that is at ease notes each sign of life") {
   Harness self{Role::server};
   self.open();

@@ -71,26 +71,28 @@ TEST_CASE("connections that went leave no place behind, and the others are found
 TEST_CASE("a connection for which there is no memory leaves no trace") {
   FakeLoop loop;
   const Limits limits;
-  const auto keeper = std::make_shared<Keeper>();
-  keeper->remove(keeper->add(keeper, loop, Role::server, limits).id());
-  bool threw = false;
-  for (std::size_t n = 1; test::Allocation::fail_in(
-           n,
-           [&] {
-             try {
-               keeper->remove(keeper->add(keeper, loop, Role::server, limits).id());
-             } catch (const std::bad_alloc&) {
-               threw = true;
-             }
-           });
-       ++n) {
+  for (const bool has_place :
+       {false, true}) {  // so that the first call is for its place, or for it
+    CAPTURE(has_place);
+    const auto keeper = std::make_shared<Keeper>();
+    const auto add = [&] { return keeper->add(keeper, loop, Role::server, limits).id(); };
+    if (has_place)
+      for (int i = 0; i < 2; ++i) keeper->remove(add());
+    bool threw = false;
+    CHECK(test::Allocation::fail_in(1, [&] {
+      try {
+        add();
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      }
+    }));
     CHECK(threw);
     CHECK(keeper->size() == 0);
-    const Connection& next = keeper->add(keeper, loop, Role::server, limits);
-    CHECK(next.keep().get() == &next);
-    keeper->remove(next.id());
+    const std::uint64_t next = add();
+    REQUIRE(keeper->find(next) != nullptr);
+    CHECK(keeper->find(next)->id() == next);
+    keeper->remove(next);
   }
-  CHECK(threw);
 }
 
 // -- Messages -------------------------------------------------------------------------------------

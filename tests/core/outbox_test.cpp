@@ -326,6 +326,8 @@ TEST_CASE(
   REQUIRE(append(outbox, std::string(50'000, 'x')));
   CHECK(pool.in_use() == 0);
   CHECK(outbox.output().size() == 1);
+  REQUIRE(append(outbox, std::string(20'000, 'y')));  // there is no room for that
+  CHECK(outbox.output().size() == 2);
   outbox.clear();
   REQUIRE(outbox.borrow(as_bytes(lent)));
   outbox.sent(1);

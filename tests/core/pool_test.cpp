@@ -283,3 +283,18 @@ TEST_CASE("what may be kept is there again when a large block is taken") {
   }
   pool.release(block);
 }
+
+TEST_CASE("a free block is given out within the budget, and kept within what may be kept") {
+  Pool pool{4096, 1024};
+  for (const std::size_t size : {4096UL, 1024UL}) {
+    pool.release(pool.allocate(size));
+    const Block again = pool.allocate_free(size);
+    CHECK(static_cast<bool>(again) == (size == 1024));  // the larger was not kept
+    if (again) pool.release(again);
+  }
+  Pool narrow{4096};
+  narrow.release(narrow.allocate(4096));
+  const Block small = narrow.allocate(1);
+  CHECK_FALSE(narrow.allocate_free(4096));
+  narrow.release(small);
+}

@@ -228,7 +228,8 @@ errc Connection::send_otherwise(const Message& message) {
   const std::size_t size = message.payload.size();
   if (pumping_ && !unusual_.stalled) {
     const bool alone = session_.output_size() == 0 && session_.has_read_all();
-    if ((alone || size >= medium_payload) && loop_.stays(message.payload))
+    if ((alone || size >= medium_payload) &&
+        loop_.stays(message.payload, Session::in_front_of(message)))
       return session_.send_in_place(message);
   }
   if (pumping_ && size < large_payload) return session_.send(message);
@@ -311,6 +312,7 @@ void Connection::serve_later() noexcept {
 
 void Connection::run_deferred() noexcept {
   if (transport_ != nullptr) return serve();
+  session_.drop_output();  // the application may keep us
   Owner& owner = owner_;
   const auto alive = owner.self_;
   owner.remove(id_);  // our last act

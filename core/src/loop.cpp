@@ -33,11 +33,11 @@ void Loop::run_posted() noexcept {
   }
 }
 
-bool Loop::stays(Bytes payload) noexcept {
+bool Loop::stays(Bytes payload, std::size_t in_front) noexcept {
   if (payload.data() != shown_) return false;
   shown_ = nullptr;
   const std::less<const std::byte*> before;
-  const MutableBytes here = scratch();
+  const MutableBytes here = scratch().subspan(in_front);
   return !before(payload.data(), here.data()) && before(payload.data(), here.data() + here.size());
 }
 

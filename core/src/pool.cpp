@@ -53,7 +53,7 @@ Block Pool::allocate_large_free(std::size_t size) noexcept {
 }
 
 void Pool::give_back(Block block) noexcept {
-  if (block.size > keep_left_ || class_of(block.size) != classes) return std::free(block.data);
+  if (block.size > keep_left_) return std::free(block.data);
   keep_left_ -= block.size;
   large_free_ = new (block.data) LargeFree{.next = large_free_, .size = block.size};
 }

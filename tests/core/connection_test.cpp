@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "support/allocation.hpp"
 #include "support/server_world.hpp"
 
 namespace {
@@ -25,7 +26,74 @@ std::error_code broken_pipe() { return std::make_error_code(std::errc::broken_pi
 
 std::string text_frame(std::string_view text) { return test::client_frame(opcode::text, text); }
 
+class Keeper final : public Connection::Owner {
+ public:
+  Keeper() : Owner(Handlers{}) {}
+  using Owner::add;
+  using Owner::remove;
+  using Owner::size;
+
+ private:
+  void released() noexcept override {}
+};
+
 }  // namespace
+
+// -- Who holds connections ------------------------------------------------------------------------
+
+TEST_CASE("connections that went leave no place behind, and the others are found") {
+  FakeLoop loop;
+  const Limits limits;
+  const auto keeper = std::make_shared<Keeper>();
+  const auto add = [&] { return keeper->add(keeper, loop, Role::server, limits).id(); };
+  std::vector<std::uint64_t> staying{add()};
+  for (int i = 0; i < 10; ++i) keeper->remove(add());
+  const std::size_t calls = test::Allocation::count_in([&] { keeper->remove(add()); });
+  CHECK(test::Allocation::count_in([&] {
+          for (int i = 0; i < 5000; ++i) keeper->remove(add());
+        }) == 5000 * calls);
+
+  std::vector<std::uint64_t> going;
+  for (int i = 0; i < 100; ++i) (i % 3 == 0 ? staying : going).push_back(add());
+  for (const auto id : going) keeper->remove(id);
+  CHECK(keeper->size() == staying.size());
+  for (const auto id : going) CHECK(keeper->find(id) == nullptr);
+  for (const auto id : staying) {
+    REQUIRE(keeper->find(id) != nullptr);
+    CHECK(keeper->find(id)->id() == id);
+  }
+  CHECK(keeper->find(0) == nullptr);
+  CHECK(keeper->find(staying.back() + 1) == nullptr);
+  for (const auto id : staying) keeper->remove(id);
+  CHECK(keeper->size() == 0);
+}
+
+TEST_CASE("a connection for which there is no memory leaves no trace") {
+  FakeLoop loop;
+  const Limits limits;
+  for (const bool has_place :
+       {false, true}) {  // so that the first call is for its place, or for it
+    CAPTURE(has_place);
+    const auto keeper = std::make_shared<Keeper>();
+    const auto add = [&] { return keeper->add(keeper, loop, Role::server, limits).id(); };
+    if (has_place)
+      for (int i = 0; i < 2; ++i) keeper->remove(add());
+    bool threw = false;
+    CHECK(test::Allocation::fail_in(1, [&] {
+      try {
+        add();
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      }
+    }));
+    CHECK(threw);
+    CHECK(keeper->size() == 0);
+    const std::uint64_t next = add();
+    REQUIRE(keeper->find(next) != nullptr);
+    CHECK(keeper->find(next)->id() == next);
+    keeper->remove(next);
+  }
+}
 
 // -- Messages -------------------------------------------------------------------------------------
 
@@ -362,6 +430,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what goes back came behind its header, or is copied: nothing in front is written") {
+  for (const std::size_t size : {256UL, 5000UL, 70'000UL}) {
+    for (std::size_t first = 1; first <= 15; ++first) {
+      CAPTURE(size);
+      CAPTURE(first);
+      World world;
+      world.echo();
+      Peer& peer = world.opened();
+      const std::string frame = text_frame(std::string(size, 'x'));
+      peer.sends(frame.substr(0, first));
+      peer.sends(frame.substr(first));
+      CHECK(peer.frames() == Lines{"> text \"x\"*" + std::to_string(size)});
+    }
+  }  // a write in front of the place for reads is found when that is freed, at the latest
+}
+
 TEST_CASE("a part of a message that is sent back leaves the rest of it as it is") {
   World world;
   const std::string text = "0123456789" + std::string(1000, 'x');
@@ -375,6 +459,139 @@ TEST_CASE("a part of a message that is sent back leaves the rest of it as it is"
   Peer& peer = world.opened();
   peer.sends(text_frame(text));
   CHECK(peer.frames().size() == 2);
+}
+
+TEST_CASE("a connection that was cut and is kept keeps nothing of its output") {
+  World world;
+  std::shared_ptr<Connection> kept;
+  bool is_small = true;
+  SUBCASE("what was sent before is in the tray") {}
+  SUBCASE("what was sent before is in blocks") { is_small = false; }
+  world.handlers.on_message = [&](Connection& c, const Message& m) {
+    kept = c.keep();
+    if (is_small) {
+      c.send("small");
+    } else {
+      c.send(m);
+    }
+    c.abort();
+  };
+  world.serve();
+  OutputChunk* const tray = world.loop.pool().tray();
+  REQUIRE(tray != nullptr);
+  Peer& peer = world.opened();
+  peer.room = 0;
+  peer.sends(text_frame(std::string(100'000, 'x')));
+  REQUIRE(kept != nullptr);
+  CHECK(peer.closed == How::abortive);
+  CHECK(world.loop.pool().tray() == tray);
+  CHECK(world.loop.pool().in_use() == 0);
+}
+
+TEST_CASE("a message that is sent back as another the second time does not change the first") {
+  World world;
+  world.handlers.on_message = [](Connection& c, const Message& m) {
+    c.send(m);
+    c.send(m.payload.first(4096));
+  };
+  world.serve();
+  Peer& peer = world.opened();
+  peer.sends(text_frame(std::string(5000, 'x')));
+  CHECK(peer.frames() == Lines{"> text \"x\"*5000", "> binary \"x\"*4096"});
+}
+
+TEST_CASE("what goes back as it came takes no memory for its bytes") {
+  World world;
+  std::size_t in_use = 0;
+  world.handlers.on_message = [&](Connection& c, const Message& m) {
+    c.send(m);
+    in_use = world.loop.pool().in_use();
+  };
+  world.serve();
+  Peer& peer = world.opened();
+  std::string sent;  // more than the tray holds, in one read
+  for (int i = 0; i < 10; ++i) sent += text_frame(std::string(15'000, 'x'));
+  peer.sends(sent);
+  CHECK(in_use < 4096);
+  CHECK(peer.frames() == Lines(10, "> text \"x\"*15000"));
+}
+
+TEST_CASE("what comes while a write is not taken is copied when it goes back") {
+  World world;
+  world.echo();
+  Peer& peer = world.opened();
+  Peer& other = world.opened();
+  peer.room = 0;
+  peer.sends(text_frame(std::string(300, 'a')));
+  peer.sends(text_frame(std::string(5000, 'b')));
+  other.sends(text_frame(std::string(50'000, 'o')));  // read to the same place
+  peer.takes_all();
+  CHECK(peer.frames() == Lines{"> text \"a\"*300", "> text \"b\"*5000"});
+}
+
+TEST_CASE("what goes to another connection is copied, and goes back to its own all the same") {
+  for (const std::size_t size : {300UL, 5000UL, 20'000UL}) {
+    CAPTURE(size);
+    World world;
+    world.handlers.on_message = [&](Connection& c, const Message& m) {
+      world.connection(2)->send(m);
+      c.send(m);
+    };
+    world.serve();
+    Peer& peer = world.opened();
+    Peer& other = world.opened();
+    peer.sends(text_frame(std::string(size, 'x')));
+    const std::string frame = "> text \"x\"*" + std::to_string(size);
+    CHECK(peer.frames() == Lines{frame});
+    CHECK(other.frames() == Lines{frame});
+  }
+}
+
+TEST_CASE("what goes back as it came is refused and counted like anything else that is sent") {
+  World world;
+  const std::string text(5000, 'x');
+  const std::string shown = "> text \"x\"*5000";
+  Lines expected;
+  SUBCASE("behind our close frame") {
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.close() == errc::ok);
+      CHECK(c.send(m) == errc::not_open);
+    };
+    expected = {"> close 1000"};
+  }
+  SUBCASE("inside a message in pieces") {
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send_piece({MessageType::text, as_bytes("piece")}, false) == errc::ok);
+      CHECK(c.send(m) == errc::message_unfinished);
+    };
+    expected = {"> fin=0 text \"piece\""};
+  }
+  SUBCASE("over output_bytes") {
+    world.limits.output_bytes = 4999;
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send(m) == errc::output_full);
+    };
+  }
+  SUBCASE("over the high water") {
+    world.limits.output_high_water = 4999;
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send(m) == errc::ok);
+      CHECK(c.is_congested());
+    };
+    expected = {shown};
+  }
+  SUBCASE("over the high water, prepared for many") {
+    world.limits.output_high_water = 4999;
+    world.handlers.on_message = [](Connection& c, const Message& m) {
+      CHECK(c.send(PreparedMessage{m}) == errc::ok);
+      CHECK(c.is_congested());
+    };
+    expected = {shown};
+  }
+  world.serve();
+  Peer& peer = world.opened();
+  peer.sends(text_frame(text));
+  CHECK(peer.frames() == expected);
 }
 
 // -- Pausing --------------------------------------------------------------------------------------

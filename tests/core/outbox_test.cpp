@@ -326,6 +326,8 @@ TEST_CASE(
   REQUIRE(append(outbox, std::string(50'000, 'x')));
   CHECK(pool.in_use() == 0);
   CHECK(outbox.output().size() == 1);
+  REQUIRE(append(outbox, std::string(20'000, 'y')));  // there is no room for that
+  CHECK(outbox.output().size() == 2);
   outbox.clear();
   REQUIRE(outbox.borrow(as_bytes(lent)));
   outbox.sent(1);
@@ -362,6 +364,10 @@ TEST_CASE("own() takes over the block of what it would copy, if most of it waits
     REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
     REQUIRE(append(outbox, "tail"));
   }
+  std::string elsewhere = text;
+  SUBCASE("not what is elsewhere") {
+    REQUIRE(outbox.append_and_borrow(as_bytes("head"), as_bytes(elsewhere)));
+  }
   SUBCASE("twice") {
     REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
     REQUIRE(outbox.append_and_borrow(as_bytes("head"), bytes));
@@ -371,6 +377,7 @@ TEST_CASE("own() takes over the block of what it would copy, if most of it waits
   REQUIRE(outbox.own(&source));
   CHECK((source.data() == data) == is_copied);
   source.release();
+  elsewhere.assign(elsewhere.size(), '?');
   CHECK(content(outbox) == before);
   outbox.sent(1);
   CHECK(content(outbox) == before.substr(1));

@@ -254,3 +254,47 @@ TEST_CASE("large blocks that are kept count against what may be kept, and agains
   CHECK_FALSE(pool.allocate(100'001));
   pool.release(rest);
 }
+
+TEST_CASE("a large block that is free and over what is left of the budget is not given out") {
+  Pool pool{300'000};
+  const Block large = pool.allocate(250'000);
+  pool.release(large);
+  const Block some = pool.allocate(100'000);
+  CHECK(some.data == large.data);
+  pool.release(some);
+  const Block small = pool.allocate(60'000);  // 64 KiB
+  const Block fresh = pool.allocate(100'000);
+  CHECK(fresh.size == 100'000);
+  CHECK(pool.in_use() <= 300'000);
+  pool.release(fresh);
+  pool.release(small);
+  CHECK(pool.in_use() == 0);
+}
+
+TEST_CASE("what may be kept is there again when a large block is taken") {
+  Pool pool{no_budget, 150'000};
+  Block block = pool.allocate(100'000);
+  for (int i = 0; i < 5; ++i) {
+    pool.release(block);
+    const Block again = pool.allocate(90'000);
+    CHECK(again.data == block.data);
+    CHECK(again.size == 100'000);
+    block = again;
+  }
+  pool.release(block);
+}
+
+TEST_CASE("a free block is given out within the budget, and kept within what may be kept") {
+  Pool pool{4096, 1024};
+  for (const std::size_t size : {4096UL, 1024UL}) {
+    pool.release(pool.allocate(size));
+    const Block again = pool.allocate_free(size);
+    CHECK(static_cast<bool>(again) == (size == 1024));  // the larger was not kept
+    if (again) pool.release(again);
+  }
+  Pool narrow{4096};
+  narrow.release(narrow.allocate(4096));
+  const Block small = narrow.allocate(1);
+  CHECK_FALSE(narrow.allocate_free(4096));
+  narrow.release(small);
+}

@@ -53,6 +53,27 @@ TEST_CASE("a small message, whole in its read, asks for no memory") {
   }
 }
 
+TEST_CASE("a small message in two reads asks for no memory, for a pool keeps what it needs") {
+  Pool pool;
+  Harness first{Role::server, {}, pool};
+  Harness second{Role::server, {}, pool};
+  first.open();
+  second.open();
+  const std::string frame = first.frame(test::opcode::text, std::string(1000, 'x'));
+  for (int i = 0; i < 10; ++i) {
+    for (Session* const session : {&first.session, &second.session}) {
+      std::string front = frame.substr(0, 500);
+      std::string back = frame.substr(500);
+      const std::size_t asked = Allocation::count_in([&] {
+        echo_read(*session, front);
+        echo_read(*session, back);
+      });
+      if (i > 0) CHECK(asked == 0);
+      CHECK(pool.in_use() == 0);
+    }
+  }
+}
+
 TEST_CASE("a message without an answer touches not even the pool") {
   Pool pool{0};  // gives nothing
   for (const Role role : {Role::client, Role::server}) {

@@ -613,6 +613,15 @@ TEST_CASE("after a large message the next one's beginning is read with few bytes
   const std::string larger = self.frame(test::opcode::binary, std::string(1'000'000, 'x'));
   self.feed(larger.substr(0, 4096));
   CHECK(self.session.read_space(usual).size() == 256 * 1024);
+  self.feed(larger.substr(4096));
+  // And then it was not.
+  CHECK(self.session.read_space(usual).size() == 4096);
+  const std::string middling = self.frame(test::opcode::binary, std::string(20'000, 'x'));
+  self.feed(middling.substr(0, 50));
+  self.feed(middling.substr(50));
+  CHECK(self.session.read_space(usual).size() == usual.size());
+  self.feed(larger.substr(0, 4096));
+  CHECK(self.session.read_space(usual).size() == 64 * 1024);
 }
 
 // -- Output without a copy ------------------------------------------------------------------------

@@ -309,6 +309,70 @@ TEST_CASE("while paused the peer's silence does not count") {
   CHECK(self.closed_events == 1);
 }
 
+TEST_CASE(
+    "silence is counted from the end of a pause, whenever the deadline was asked for before") {
+  for (const bool twice : {false, true}) {
+    CAPTURE(twice);
+    Harness self{Role::server, limits_of(0s, 120s)};
+    self.open();
+    CHECK(self.session.deadline(start) == start + 120s);
+    self.session.pause(true);
+    CHECK(self.session.deadline(start + 1s) == start + 121s);
+    if (twice) self.session.pause(true);
+    self.session.pause(false);
+    CHECK(self.session.deadline(start + 100s) == start + 220s);
+    self.session.pause(false);  // it was not paused
+    CHECK(self.session.deadline(start + 110s) == start + 220s);
+  }
+}
+
+TEST_CASE("that our ping is taken is no sign of life, and what is taken behind it is one") {
+  Harness self{Role::server};
+  self.open();
+  self.writes = false;
+  CHECK(self.session.deadline(start) == start + 30s);
+  self.expire(start + 30s);
+  REQUIRE(self.session.output_size() == 2);
+  CHECK(self.session.deadline(start + 31s) == start + 120s);
+  self.session.sent(1);
+  CHECK(self.session.deadline(start + 32s) == start + 120s);
+  self.session.sent(1);
+  CHECK(self.session.deadline(start + 33s) == start + 120s);
+  REQUIRE(self.session.send(std::string_view{"Hello"}) == errc::ok);
+  CHECK(self.session.deadline(start + 34s) == start + 120s);
+  self.session.sent(1);
+  CHECK(self.session.deadline(start + 35s) == start + 65s);
+}
+
+TEST_CASE("what waits in front of our ping is a sign of life when it is taken") {
+  Harness self{Role::server};
+  self.open();
+  self.writes = false;
+  CHECK(self.session.deadline(start) == start + 30s);
+  REQUIRE(self.session.send(std::string_view{"Hello"}) == errc::ok);
+  self.expire(start + 30s);
+  REQUIRE(self.session.output_size() == 7 + 2);
+  CHECK(self.session.deadline(start + 31s) == start + 120s);
+  self.session.sent(1);
+  CHECK(self.session.deadline(start + 32s) == start + 62s);
+}
+
+TEST_CASE("a session that is at ease notes each sign of life") {
+  Harness self{Role::server};
+  self.open();
+  self.writes = false;
+  CHECK(self.session.deadline(start) == start + 30s);
+  self.feed(self.frame(test::opcode::text, "x"));
+  CHECK(self.session.is_at_ease(start + 5s));
+  CHECK(self.session.deadline(start + 6s) == start + 35s);
+  REQUIRE(self.session.send(std::string_view{"Hello"}) == errc::ok);
+  CHECK(self.session.is_at_ease(start + 7s));
+  CHECK(self.session.deadline(start + 8s) == start + 35s);
+  self.session.sent(1);
+  CHECK(self.session.is_at_ease(start + 10s));
+  CHECK(self.session.deadline(start + 11s) == start + 40s);
+}
+
 // -- Closing --------------------------------------------------------------------------------------
 
 TEST_CASE("close_time: a peer that does not answer our close frame is cut off") {

@@ -217,8 +217,9 @@ class Loop {
   MutableBytes scratch() noexcept { return scratch_->bytes; }
   // The message that the handler at hand was called with, if any.
   void show(const std::byte* payload) noexcept { shown_ = payload; }
-  // Whether this is that message, and stays where it is until the event is over. True once.
-  bool stays(Bytes payload) noexcept;
+  // Whether this is that message, and stays where it is until the event is over, with so many bytes
+  // in front of it that were read with it. (It may have been read without its header.) True once.
+  bool stays(Bytes payload, std::size_t in_front) noexcept;
   // Where the result of a write goes, so that nobody has to make one for each.
   std::error_code& write_error() noexcept { return write_error_; }
 

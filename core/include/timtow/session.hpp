@@ -70,6 +70,7 @@ class Session {
   // While paused, next() has nothing to say of an open connection, what was received is held, and
   // wants_read() is false; the peer's silence does not count. Opening and closing go on.
   void pause(bool paused) noexcept {
+    if (state_.paused) heard_ = true;  // silence is counted from now on
     state_.paused = paused;
     at_ease_ = false;
   }
@@ -127,6 +128,10 @@ class Session {
   // As send_borrowed(), of the message that the last event showed, which lay whole in what was
   // received, and once only: the header is put in front of it, where the one lay that it came with.
   errc send_in_place(const Message& message) noexcept;
+  // So many bytes, which must have been received together with the message.
+  static std::size_t in_front_of(const Message& message) noexcept {
+    return FrameHeader{.length = message.payload.size()}.wire_size();
+  }
   // Copies what is still borrowed. Of a message that an event showed the memory may be taken over
   // instead: its view is then good until it is sent.
   void own_output() noexcept;
@@ -152,6 +157,8 @@ class Session {
     took_ = true;
     if (state_.congested && outbox_.size() <= limits_.output_low_water) state_.congested = false;
   }
+  // The stream is closed: what output() has shown is under way no more, and its memory goes back.
+  void drop_output() noexcept { outbox_.clear(); }
   // Bytes that wait to be sent.
   std::size_t output_size() const noexcept { return outbox_.size(); }
   // Whether the output has passed the high water and not yet fallen to the low water.

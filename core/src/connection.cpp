@@ -52,7 +52,7 @@ std::shared_ptr<Connection> Connection::Owner::find(std::uint64_t id) const noex
 
 void Connection::Owner::remove(std::uint64_t id) noexcept {
   const auto gone = std::move(held_[place_of(id)].connection);  // goes last, and perhaps we with it
-  if (--size_ < held_.size() / 2)
+  if (--size_ < held_.size() / 2 && walks_ == 0)
     std::erase_if(held_, [](const Held& each) { return each.connection == nullptr; });
 }
 

@@ -506,6 +506,25 @@ TEST_CASE("broadcast() sends one frame to all who are open, or to those who are 
   CHECK(frames_of(0) == Lines(static_cast<std::size_t>(times), line));
 }
 
+TEST_CASE("a broadcast reaches all, whoever comes or fails to come meanwhile") {
+  World world;
+  world.serve();
+  for (int i = 0; i < 9; ++i) world.opened();
+  for (std::uint64_t id = 1; id <= 5; ++id) world.connection(id)->abort();
+  world.loop.settle();
+  int asked = 0;
+  const auto choose = [&](Connection&) {
+    world.loop.fail_next = std::make_error_code(std::errc::bad_file_descriptor);
+    CHECK(world.server->adopt(0));
+    ++asked;
+    return true;
+  };
+  CHECK(world.server->broadcast(Message{MessageType::text, as_bytes("all")}, choose) == 4);
+  CHECK(asked == 4);
+  for (std::size_t i = 5; i < 9; ++i)
+    CHECK(world.loop.peers[i]->frames() == Lines{"> text \"all\""});
+}
+
 TEST_CASE("one prepared message is sent by the handlers of many, and outlives its maker") {
   World world;
   std::optional message{PreparedMessage{{MessageType::binary, as_bytes(std::string(1000, 'p'))}}};

@@ -81,6 +81,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
     // Calls the function for all, inside a batch: before that ends, none goes.
     template <typename Function>
     void for_all(Function function) {
+      const Walk walk{walks_};
       for (std::size_t i = 0; i < held_.size(); ++i)
         if (held_[i].connection != nullptr) function(*held_[i].connection);
     }
@@ -89,10 +90,19 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
    private:
     friend class Connection;
-    // By their ids, and so in order. One that went leaves a gap, until there are many.
+    // By their ids, and so in order. One that went leaves a gap, until there are many, and nobody
+    // goes through them.
     struct Held {
       std::uint64_t id;
       std::shared_ptr<Connection> connection;
+    };
+
+    struct Walk {
+      explicit Walk(unsigned& all) noexcept : walks(all) { ++walks; }
+      Walk(const Walk&) = delete;
+      Walk& operator=(const Walk&) = delete;
+      ~Walk() { --walks; }
+      unsigned& walks;
     };
 
     // A connection is over, and was let go of.
@@ -102,6 +112,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
     const Handlers* called_ = &handlers_;
     std::vector<Held> held_;
     std::size_t size_ = 0;
+    unsigned walks_ = 0;  // of for_all(), under way
     std::uint64_t last_id_ = 0;
     std::size_t alive_ = 0;        // connections, held by us or by others ...
     std::shared_ptr<Owner> self_;  // ... for which we live

@@ -80,7 +80,7 @@ class Session {
   // is likely to begin, for what is read of it there has to be copied. Valid until the next call of
   // receive() or next().
   MutableBytes read_space(MutableBytes usual = {}) noexcept {
-    return in_payload_ | expects_large_ ? best_space(usual) : usual;
+    return (in_payload_ | expects_large_) ? best_space(usual) : usual;
   }
   // Whether all that was received has been looked at.
   bool has_read_all() const noexcept { return input_.empty(); }

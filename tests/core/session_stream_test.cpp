@@ -555,10 +555,13 @@ TEST_CASE("control payloads of 125 bytes are sent, longer ones are refused") {
 // -- Large messages, read where they stay ---------------------------------------------------------
 
 TEST_CASE("a large message is read to addresses that are fast to read to, whatever reads bring") {
-  for (const auto& [role, type] :
-       {std::pair{Role::server, test::opcode::binary},
-        std::pair{Role::client, test::opcode::binary}, std::pair{Role::server, test::opcode::text},
-        std::pair{Role::client, test::opcode::text}}) {
+  const std::pair<Role, unsigned> cases[] = {{Role::server, test::opcode::binary},
+                                             {Role::client, test::opcode::binary},
+                                             {Role::server, test::opcode::text},
+                                             {Role::client, test::opcode::text}};
+  for (const auto& each : cases) {
+    const Role role = each.first;
+    const unsigned type = each.second;
     CAPTURE(static_cast<int>(role));
     std::string payload;
     for (std::size_t i = 0; payload.size() < 300'000; ++i)

@@ -1,6 +1,7 @@
 // The check of utf8_simd.cpp, which includes this once for each instruction set: in a namespace
 // that has Vector, look_up(), subtract() and meet(), and with TIMTOW_TARGET.
 
+// NOLINTBEGIN(misc-definitions-in-headers): it is no header
 constexpr std::ptrdiff_t width = sizeof(Vector);
 
 TIMTOW_TARGET inline Vector load(const std::byte* from) noexcept {
@@ -42,3 +43,4 @@ TIMTOW_TARGET const std::byte* skip(const std::byte* at, const std::byte* end) n
   }
   return at;
 }
+// NOLINTEND(misc-definitions-in-headers)

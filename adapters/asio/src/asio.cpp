@@ -37,11 +37,12 @@ class Place {
  private:
   template <typename T>
   struct Allocator {
-    using value_type = T;
+    using value_type = T;  // NOLINT(readability-identifier-naming): allocators have that
 
     explicit Allocator(Place& its) noexcept : place(&its) {}
     template <typename Other>
-    explicit(false) Allocator(const Allocator<Other>& other) noexcept : place(other.place) {}
+    // NOLINTNEXTLINE(google-explicit-constructor): and are made of one another
+    Allocator(const Allocator<Other>& other) noexcept : place(other.place) {}
     bool operator==(const Allocator&) const = default;
 
     T* allocate(std::size_t count) {

@@ -74,9 +74,7 @@ bool Outbox::borrow(Bytes bytes) noexcept {
     if (chunk == nullptr) return false;
     chunk->kind = Kind::borrowed;
   }
-  chunk->show(bytes);
-  push(chunk);
-  size_ += bytes.size();
+  push_showing(chunk, bytes);
   return true;
 }
 
@@ -88,9 +86,7 @@ bool Outbox::append_and_borrow(Bytes head, Bytes body) noexcept {
     return false;
   }
   chunk->kind = Kind::borrowed;
-  chunk->show(body);
-  push(chunk);
-  size_ += body.size();
+  push_showing(chunk, body);
   return true;
 }
 
@@ -101,9 +97,7 @@ bool Outbox::share(const PreparedMessage::Shared& bytes, std::size_t size) noexc
   if (chunk == nullptr) return false;
   new (chunk->storage()) PreparedMessage::Shared{bytes};
   chunk->kind = Kind::shared;
-  chunk->show({bytes.get(), size});
-  push(chunk);
-  size_ += size;
+  push_showing(chunk, {bytes.get(), size});
   return true;
 }
 

@@ -72,13 +72,11 @@ class Server::Core final : public Connection::Owner,
   void stop_accepting() noexcept {
     for (Listener* listener : std::exchange(listeners_, {})) listener->close();
   }
-  // Calls the function for those that are connected now, whatever it does to them.
-  template <typename Function>
-  void for_each(Function function) {
-    std::vector<std::shared_ptr<Connection>> all;
-    all.reserve(size());
-    for_all([&](Connection& connection) { all.push_back(connection.keep()); });
-    for (const auto& connection : all) function(*connection);
+  void for_each(const std::function<void(Connection&)>& function) {
+    const Loop::Batch batch{loop_};
+    for_all([&](Connection& connection) {
+      if (connection.is_open()) function(connection);
+    });
   }
   std::size_t broadcast(const PreparedMessage& message,
                         const std::function<bool(Connection&)>& to) {
@@ -159,10 +157,7 @@ std::size_t Server::size() const noexcept { return core_->size(); }
 std::shared_ptr<Connection> Server::find(std::uint64_t id) const { return core_->find(id); }
 
 void Server::for_each(const std::function<void(Connection&)>& function) {
-  const Loop::Batch batch{core_->loop()};
-  core_->for_each([&](Connection& connection) {
-    if (connection.is_open()) function(connection);
-  });
+  core_->for_each(function);
 }
 
 std::size_t Server::broadcast(const Message& message, const std::function<bool(Connection&)>& to) {

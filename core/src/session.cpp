@@ -158,25 +158,29 @@ void Session::note_congestion() noexcept {
     state_.congested = true;
 }
 
-// Whether a message of this size may be queued now.
+// Whether so many bytes of a message may be queued now.
 errc Session::check_output(std::size_t size) const noexcept {
   if (!state_.is_plain() && !is_open()) return errc::not_open;
   return outbox_.size() + size > limits_.output_bytes ? errc::output_full : errc::ok;
 }
 
+// The same of a message that begins with them.
+errc Session::check_message(std::size_t size) const noexcept {
+  const errc refused = check_output(size);
+  return refused == errc::ok && sending_message_ ? errc::message_unfinished : refused;
+}
+
 errc Session::send(const Message& message) noexcept {
-  const errc refused = check_output(message.payload.size());
+  const errc refused = check_message(message.payload.size());
   if (refused != errc::ok) return refused;
-  if (sending_message_) return errc::message_unfinished;
   return put_frame(static_cast<Opcode>(message.type), true, message.payload);
 }
 
 errc Session::send(const PreparedMessage& message) noexcept {
   if (is_client_) return send(message.message());
   const std::size_t size = message.frame().size();
-  const errc refused = check_output(size);
+  const errc refused = check_message(size);
   if (refused != errc::ok) return refused;
-  if (sending_message_) return errc::message_unfinished;
   if (!outbox_.share(message.shared(), size)) return errc::no_memory;
   note_congestion();
   return errc::ok;
@@ -184,17 +188,15 @@ errc Session::send(const PreparedMessage& message) noexcept {
 
 errc Session::send_borrowed(const Message& message) noexcept {
   if (is_client_ || message.payload.size() < worth_borrowing) return send(message);
-  const errc refused = check_output(message.payload.size());
+  const errc refused = check_message(message.payload.size());
   if (refused != errc::ok) return refused;
-  if (sending_message_) return errc::message_unfinished;
   return put_borrowed(static_cast<Opcode>(message.type), message.payload);
 }
 
 errc Session::send_in_place(const Message& message) noexcept {
   if (is_client_) return send(message);
-  const errc refused = check_output(message.payload.size());
+  const errc refused = check_message(message.payload.size());
   if (refused != errc::ok) return refused;
-  if (sending_message_) return errc::message_unfinished;
   const FrameHeader header = header_of(static_cast<Opcode>(message.type), true, message.payload);
   // Ours is shorter by the masking key.
   const std::size_t size = header.wire_size();
@@ -357,7 +359,7 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
   return finished() ? never : clock_;
 }
 
-TimePoint Session::deadline_of_silence() noexcept {
+TimePoint Session::deadline_of_silence() const noexcept {
   TimePoint due = never;
   if (limits_.ping_interval > Duration{} && !pinged_) due = clock_ + limits_.ping_interval;
   if (limits_.idle_time > Duration{}) due = std::min(due, clock_ + limits_.idle_time);

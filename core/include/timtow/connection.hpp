@@ -78,11 +78,11 @@ class Connection final : private TransportEvents, private Deferred, private Time
     // Takes back what add() gave.
     void remove(std::uint64_t id) noexcept;
     std::size_t size() const noexcept { return size_; }
-    // Calls the function for all, inside a batch: before that ends, none goes.
+    // Calls the function for all that are here now, inside a batch: before that ends, none goes.
     template <typename Function>
     void for_all(Function function) {
       const Walk walk{walks_};
-      for (std::size_t i = 0; i < held_.size(); ++i)
+      for (std::size_t i = 0, count = held_.size(); i < count; ++i)
         if (held_[i].connection != nullptr) function(*held_[i].connection);
     }
 

@@ -147,6 +147,12 @@ class Outbox {
       head_->last = chunk;
     }
   }
+  // Queues a chunk that shows bytes elsewhere.
+  void push_showing(OutputChunk* chunk, Bytes bytes) noexcept {
+    chunk->show(bytes);
+    push(chunk);
+    size_ += bytes.size();
+  }
   void release(OutputChunk* chunk) noexcept {
     if (chunk->kind != Kind::tray) return release_block(chunk);
     chunk->begin = chunk->end = chunk->storage();

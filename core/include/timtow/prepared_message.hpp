@@ -20,9 +20,8 @@ class PreparedMessage {
 
   // Copies the payload. Text must be UTF-8, as for Session::send(). Throws std::bad_alloc.
   explicit PreparedMessage(const Message& message) : type_(message.type) {
-    FrameHeader header;
-    header.opcode = static_cast<Opcode>(message.type);
-    header.length = message.payload.size();
+    const FrameHeader header{.opcode = static_cast<Opcode>(message.type),
+                             .length = message.payload.size()};
     header_size_ = header.wire_size();
     size_ = header_size_ + message.payload.size();
     auto bytes = std::make_shared_for_overwrite<std::byte[]>(size_);

@@ -228,13 +228,11 @@ class Session {
     ended,     // nothing that arrives matters any more
   };
   struct Handshake;
-  struct Ending;
   struct Work;
 
-  // What is under way, session_work.cpp.
+  // What is under way, session.cpp.
   bool need_work() noexcept;
   void rest() noexcept;
-  Ending* ending() noexcept;
   [[gnu::cold]] void set_error(Error error) noexcept;
 
   // Input, session_input.cpp.
@@ -266,6 +264,7 @@ class Session {
 
   // Output and the end, session.cpp.
   errc check_output(std::size_t size) const noexcept;
+  errc check_message(std::size_t size) const noexcept;
   inline errc put_frame(Opcode opcode, bool fin, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_short(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_long(std::byte first, Bytes payload) noexcept;
@@ -284,7 +283,7 @@ class Session {
   void cut() noexcept;
   std::optional<Event> take_ending() noexcept;
   TimePoint deadline_of_phase(TimePoint now) noexcept;
-  TimePoint deadline_of_silence() noexcept;
+  TimePoint deadline_of_silence() const noexcept;
 
   // All that a connection at rest owns: there may be many. The rest is Work.
   const Limits& limits_;

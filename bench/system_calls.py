@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from comparison.syscalls import parse
 from instructions import KEY, PATIENCE, REQUEST, drive
 
 CASES = [  # (name, the shorter run, the longer run, messages sent at once or connections at once)
@@ -75,8 +76,7 @@ def count(server, name, total, at_once):
             for child in children.split():
                 os.kill(int(child), signal.SIGTERM)
             tracer.communicate(timeout=PATIENCE)
-        rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", Path(out).read_text(), re.M)
-        return collections.Counter({call: int(calls) for calls, call in rows if call != "total"})
+        return collections.Counter(parse(Path(out).read_text()))
 
 
 def per_one(server, name, short, long, at_once):

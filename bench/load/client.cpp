@@ -51,6 +51,13 @@ void Client::open(std::size_t count, bool together, int receive_buffer) {
   }
 }
 
+void Client::open_active(Measurement& measurement) {
+  open(options().active);
+  warm_up();
+  measurement.process.rest();
+  measurement.memory_before = measurement.process.memory();
+}
+
 void Client::warm_up() {
   for (const auto& connection : connections_) connection->send(1);
   for (const auto& connection : connections_) {

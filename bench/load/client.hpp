@@ -21,6 +21,9 @@ class Client {
   // They begin where the tape has it for each, or `together` at its beginning.
   void open(std::size_t count, bool together = false, int receive_buffer = 0);
 
+  // Opens the active ones, and takes down the server's memory before the others come.
+  void open_active(Measurement& measurement);
+
   // Has each of them echo a message, so that the server has whatever it needs but once.
   void warm_up();
 

@@ -7,10 +7,7 @@ namespace load {
 Measurement idle(const Options& options) {
   Measurement measurement{options};
   Client client{options, options.active + options.connections};
-  client.open(options.active);
-  client.warm_up();
-  measurement.process.rest();
-  measurement.memory_before = measurement.process.memory();
+  client.open_active(measurement);
   client.open(options.connections);
   measurement.process.rest();
   measurement.memory_during = measurement.process.memory();

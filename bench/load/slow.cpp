@@ -103,10 +103,7 @@ class SlowReaders {
 Measurement slow(const Options& options) {
   Measurement measurement{options};
   Client client{options, options.active + options.connections};
-  client.open(options.active);
-  client.warm_up();
-  measurement.process.rest();
-  measurement.memory_before = measurement.process.memory();
+  client.open_active(measurement);
   client.open(options.connections, false, receive_buffer);
 
   SlowReaders readers{client, measurement};

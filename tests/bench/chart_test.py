@@ -16,9 +16,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parents[1] / "bench" / "report"
-sys.path.insert(0, str(REPORT))
+sys.path[:0] = [str(REPORT), str(HERE.parent)]
 
 import chart
+import closing
 import fixture_results
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -254,4 +255,4 @@ class Command(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    closing.run(sys.argv[1:])

@@ -19,8 +19,9 @@ import unittest
 from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "bench"))
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
+import closing  # noqa: E402
 from comparison import (  # noqa: E402
     interrupts, machine, main, measure, options, plan, progress, results, server, statistics,
     syscalls, table,
@@ -598,21 +599,6 @@ class Runs(unittest.TestCase):
         self.assertRegex(output, r"(?m)^epoll +[\d,]+")
 
 
-class Result(unittest.TextTestResult):
-    passed = 0
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
-
-
 if __name__ == "__main__":
     programs = pathlib.Path(sys.argv[1]).resolve()
-    names = sys.argv[2:]
-    loader = unittest.defaultTestLoader
-    suite = (loader.loadTestsFromNames(names, sys.modules[__name__]) if names
-             else loader.loadTestsFromModule(sys.modules[__name__]))
-    result = unittest.TextTestRunner(resultclass=Result).run(suite)
-    failed = len(result.failures) + len(result.errors) + len(result.skipped)
-    print(f"{result.passed} passed, {failed} failed")
-    sys.exit(1 if failed or not result.passed else 0)
+    closing.run(sys.argv[2:])

@@ -6,6 +6,7 @@ Called with the paths of bench-load and of an echo server. The last line is `N p
 
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -14,6 +15,10 @@ import unittest
 
 import loopback
 from loopback import BINARY, CLOSE, CONTINUATION, TEXT, TIMEOUT, Server, frame
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import closing  # noqa: E402
 
 bench_load = echo_server = None
 
@@ -597,18 +602,6 @@ class CommandLine(Case):
         self.assertRegex(result.stderr, "116 descriptors are needed and 100 are allowed: raise ")
 
 
-class Result(unittest.TextTestResult):
-    passed = 0
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
-
-
 if __name__ == "__main__":
     bench_load, echo_server = map(os.path.abspath, sys.argv[1:3])
-    result = unittest.main(argv=sys.argv[:1] + sys.argv[3:], exit=False,
-                           testRunner=unittest.TextTestRunner(resultclass=Result)).result
-    failed = len(result.failures) + len(result.errors) + len(result.skipped)
-    print(f"{result.passed} passed, {failed} failed")
-    sys.exit(1 if failed or not result.passed else 0)
+    closing.run(sys.argv[3:])

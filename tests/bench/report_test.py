@@ -21,7 +21,7 @@ from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parents[1] / "bench" / "report"
-sys.path[:0] = [str(REPORT), str(HERE.parent / "interop")]
+sys.path[:0] = [str(REPORT), str(HERE.parent), str(HERE.parent / "interop")]
 
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
@@ -29,6 +29,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import chromium
+import closing
 import fixture_results
 import report
 from findings import findings
@@ -502,4 +503,4 @@ if __name__ == "__main__":
     parser.add_argument("--screenshots", type=Path, default=Path(tempfile.gettempdir()),
                         help="the folder for them")
     options, others = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *others])
+    closing.run(others)

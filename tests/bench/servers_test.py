@@ -20,7 +20,9 @@ from pathlib import Path
 
 import websockets
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
+import closing  # noqa: E402
 from comparison import server as servers  # noqa: E402
 
 PATIENCE = 20  # seconds, for any one thing that has to come
@@ -282,5 +284,5 @@ class Running(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    add_server_tests(Path(sys.argv.pop(1)))
-    unittest.main()
+    add_server_tests(Path(sys.argv[1]))
+    closing.run(sys.argv[2:])

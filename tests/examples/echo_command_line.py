@@ -13,6 +13,10 @@ import subprocess
 import sys
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import closing  # noqa: E402
+
 TIMEOUT = 30  # seconds; only bounds a wait for something that has to happen
 executable = None
 name = None
@@ -119,19 +123,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(frames[9:11], (1009).to_bytes(2, "big"))
 
 
-class Result(unittest.TextTestResult):
-    passed = 0
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
-
-
 if __name__ == "__main__":
     executable = os.path.abspath(sys.argv[1])
     name = pathlib.Path(executable).name
-    result = unittest.TextTestRunner(resultclass=Result).run(
-        unittest.defaultTestLoader.loadTestsFromTestCase(CommandLine))
-    failed = len(result.failures) + len(result.errors) + len(result.skipped)
-    print(f"{result.passed} passed, {failed} failed")
-    sys.exit(1 if failed or not result.passed else 0)
+    closing.run()

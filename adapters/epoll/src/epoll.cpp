@@ -64,17 +64,15 @@ class Loop::Watch : public posix::Watcher {
   std::uint32_t number() const noexcept { return number_; }
 
   epoll_event event() const noexcept {
-    std::uint32_t events = (has(wanted(), posix::Interest::read) ? EPOLLIN : 0U) |
-                           (has(wanted(), posix::Interest::write) ? EPOLLOUT : 0U);
+    const int events = posix::flags_of(wanted(), EPOLLIN, EPOLLOUT);
     // Errors are found whether they are wanted or not: here once, and not at every wait.
-    if (events == 0) events = EPOLLET;
-    return {.events = events, .data = name_of(fd(), number_)};
+    return {.events = events == 0 ? EPOLLET : static_cast<std::uint32_t>(events),
+            .data = name_of(fd(), number_)};
   }
 
   void found(std::uint32_t events) noexcept {
-    constexpr std::uint32_t failed = EPOLLERR | EPOLLHUP;
-    tell(posix::interest_in((events & (EPOLLIN | failed)) != 0,
-                            (events & (EPOLLOUT | failed)) != 0));
+    constexpr int failed = EPOLLERR | EPOLLHUP;
+    tell(posix::interest_in(static_cast<int>(events), EPOLLIN | failed, EPOLLOUT | failed));
   }
 
  private:

@@ -11,11 +11,6 @@
 namespace timtow::libev {
 namespace {
 
-int events_for(posix::Interest interest) noexcept {
-  return (has(interest, posix::Interest::read) ? ev::READ : 0) |
-         (has(interest, posix::Interest::write) ? ev::WRITE : 0);
-}
-
 struct Destroy {
   void operator()(struct ev_loop* loop) const noexcept { ev_loop_destroy(loop); }
 };
@@ -43,15 +38,17 @@ class Loop::Watch : public posix::Watcher {
  public:
   Watch(struct ev_loop* native, int fd, posix::Interest wanted) : Watcher(fd, wanted), io_(native) {
     io_.set<Watch, &Watch::found>(this);
-    io_.start(fd, events_for(wanted));
+    io_.start(fd, events());
   }
 
  private:
   // With no interest it is still started, and keeps the loop running.
-  void changed() noexcept override { io_.set(events_for(wanted())); }
+  void changed() noexcept override { io_.set(events()); }
+
+  int events() const noexcept { return posix::flags_of(wanted(), ev::READ, ev::WRITE); }
 
   void found(ev::io&, int events) noexcept {
-    tell(posix::interest_in((events & ev::READ) != 0, (events & ev::WRITE) != 0));
+    tell(posix::interest_in(events, ev::READ, ev::WRITE));
   }
 
   ev::io io_;

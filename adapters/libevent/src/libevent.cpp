@@ -86,8 +86,7 @@ class Loop::Watch : public posix::Watcher {
   // Without interest it waits to read nothing: that tells nothing, and keeps the base running.
   int watched() const noexcept { return wanted() == posix::Interest::none ? -1 : fd(); }
   short events() const noexcept {
-    return static_cast<short>(EV_PERSIST | (has(wanted(), posix::Interest::read) ? EV_READ : 0) |
-                              (has(wanted(), posix::Interest::write) ? EV_WRITE : 0));
+    return static_cast<short>(EV_PERSIST | posix::flags_of(wanted(), EV_READ, EV_WRITE));
   }
 
   void changed() noexcept override {
@@ -101,8 +100,7 @@ class Loop::Watch : public posix::Watcher {
   }
 
   static void found(evutil_socket_t, short events, void* watch) noexcept {
-    static_cast<Watch*>(watch)->tell(
-        posix::interest_in((events & EV_READ) != 0, (events & EV_WRITE) != 0));
+    static_cast<Watch*>(watch)->tell(posix::interest_in(events, EV_READ, EV_WRITE));
   }
 
   Event event_;

@@ -135,16 +135,12 @@ class Watch : public posix::Watcher {
 
  private:
   void changed() noexcept override {
-    const int events = (has(wanted(), posix::Interest::read) ? UV_READABLE : 0) |
-                       (has(wanted(), posix::Interest::write) ? UV_WRITABLE : 0);
-    uv_poll_start(poll_.get(), events, found);
+    uv_poll_start(poll_.get(), posix::flags_of(wanted(), UV_READABLE, UV_WRITABLE), found);
   }
 
   static void found(uv_poll_t* poll, int status, int events) {
-    const bool failed = status < 0;
-    static_cast<Watch*>(poll->data)
-        ->tell(posix::interest_in(failed || (events & UV_READABLE) != 0,
-                                  failed || (events & UV_WRITABLE) != 0));
+    const auto now = posix::interest_in(events, UV_READABLE, UV_WRITABLE);
+    static_cast<Watch*>(poll->data)->tell(status < 0 ? posix::Interest::both : now);
   }
 
   Handle<uv_poll_t> poll_;

@@ -48,16 +48,14 @@ class Loop::Watch : public posix::Watcher {
   }
 
   void found(short events) noexcept {
-    const bool failed = (events & (POLLERR | POLLHUP | POLLNVAL)) != 0;
-    tell(posix::interest_in(failed || (events & POLLIN) != 0, failed || (events & POLLOUT) != 0));
+    constexpr int failed = POLLERR | POLLHUP | POLLNVAL;
+    tell(posix::interest_in(events, POLLIN | failed, POLLOUT | failed));
   }
 
  private:
   void changed() noexcept override {
-    const bool reads = has(wanted(), posix::Interest::read);
-    const bool writes = has(wanted(), posix::Interest::write);
     pollfd& polled = state_.polled[index_];
-    polled.events = static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0));
+    polled.events = static_cast<short>(posix::flags_of(wanted(), POLLIN, POLLOUT));
     polled.fd = polled.events == 0 ? -1 : fd();  // poll() skips -1: not even errors are told
   }
 

@@ -29,6 +29,14 @@ constexpr Interest operator-(Interest a, Interest b) noexcept {
 }
 constexpr bool has(Interest set, Interest what) noexcept { return (set & what) != Interest::none; }
 
+// To and from a loop's own flags: those that it has for reading, and for writing.
+constexpr int flags_of(Interest set, int reading, int writing) noexcept {
+  return (has(set, Interest::read) ? reading : 0) | (has(set, Interest::write) ? writing : 0);
+}
+constexpr Interest interest_in(int flags, int reading, int writing) noexcept {
+  return interest_in((flags & reading) != 0, (flags & writing) != 0);
+}
+
 // A loop's watch over one descriptor, level-triggered. An adapter derives it, and starts in its
 // constructor, which throws std::bad_alloc, or std::system_error when the loop refuses the
 // descriptor. Its destructor ends the watch: nothing is told any more, even if the descriptor was

@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
     peer.send(message);
   };
   if (!quiet) example::report(handlers);
-  timtow::Server server{loop, handlers, limits};
+  timtow::Server server{loop, handlers, {.limits = limits}};
   if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
 
   const example::StopSignals stop{

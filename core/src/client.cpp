@@ -39,11 +39,11 @@ class Client::Core final : public Connection::Owner,
                            private TimerQueue::Entry,
                            public std::enable_shared_from_this<Core> {
  public:
-  Core(Loop& on, ClientOptions options, Handlers handlers, const Limits& limits)
+  Core(Loop& on, ClientOptions options, Handlers handlers)
       : Owner(handlers),
         loop_(on),
         options_(std::move(options)),
-        limits_(limits),
+        session_options_{.limits = options_.limits},
         theirs_(std::move(handlers)) {
     const auto clamp = [](Duration& time) { time = std::clamp(time, Duration{0}, longest); };
     clamp(options_.connect_time);
@@ -130,7 +130,7 @@ class Client::Core final : public Connection::Owner,
     pending_.reset();
     call_never();
     try {
-      Connection& connection = add(self, loop_, Role::client, limits_);
+      Connection& connection = add(self, loop_, Role::client, session_options_);
       if (const Error error = connection.request(request())) {
         remove(connection.id());
         attempt_failed(error.code, error.text.c_str());
@@ -303,7 +303,7 @@ class Client::Core final : public Connection::Owner,
 
   Loop& loop_;
   ClientOptions options_;
-  Limits limits_;
+  SessionOptions session_options_;
   Handlers theirs_;
 
   Url url_;
@@ -325,8 +325,8 @@ class Client::Core final : public Connection::Owner,
   std::minstd_rand random_{std::random_device{}()};
 };
 
-Client::Client(Loop& loop, ClientOptions options, Handlers handlers, const Limits& limits)
-    : core_(std::make_shared<Core>(loop, std::move(options), std::move(handlers), limits)) {}
+Client::Client(Loop& loop, ClientOptions options, Handlers handlers)
+    : core_(std::make_shared<Core>(loop, std::move(options), std::move(handlers))) {}
 
 Client::~Client() { core_->abandon(); }
 

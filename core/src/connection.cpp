@@ -25,11 +25,11 @@ Connection::Owner::~Owner() = default;
 void Connection::Owner::mute() noexcept { called_ = &no_handlers; }
 
 Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role role,
-                                   const Limits& limits) {
+                                   const SessionOptions& options) {
   held_.push_back({last_id_ + 1, nullptr});
   try {
     held_.back().connection =
-        std::make_shared<Connection>(last_id_ + 1, loop, std::move(self), role, limits);
+        std::make_shared<Connection>(last_id_ + 1, loop, std::move(self), role, options);
   } catch (const std::bad_alloc&) {
     held_.pop_back();
     throw;
@@ -57,8 +57,8 @@ void Connection::Owner::remove(std::uint64_t id) noexcept {
 }
 
 Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
-                       const Limits& limits) noexcept
-    : id_(id), loop_(loop), owner_(*owner), session_(role, loop.pool(), limits) {
+                       const SessionOptions& options) noexcept
+    : id_(id), loop_(loop), owner_(*owner), session_(role, loop.pool(), options) {
   session_.stream_messages(static_cast<bool>(owner_.handlers().on_piece));
   if (owner_.alive_++ == 0) owner_.self_ = std::move(owner);
 }

@@ -9,8 +9,8 @@ class Server::Core final : public Connection::Owner,
                            public AcceptEvents,
                            public std::enable_shared_from_this<Core> {
  public:
-  Core(Loop& on, Handlers handlers, const Limits& limits)
-      : Owner(std::move(handlers)), loop_(on), limits_(limits) {}
+  Core(Loop& on, Handlers handlers, ServerOptions options)
+      : Owner(std::move(handlers)), loop_(on), session_options_{.limits = options.limits} {}
 
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
@@ -18,7 +18,7 @@ class Server::Core final : public Connection::Owner,
 
   TransportEvents* accepted() noexcept override {
     try {
-      return &add(shared_from_this(), loop_, Role::server, limits_).events();
+      return &add(shared_from_this(), loop_, Role::server, session_options_).events();
     } catch (const std::bad_alloc&) {
       accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
@@ -43,7 +43,7 @@ class Server::Core final : public Connection::Owner,
     if (shutdown_timer_) return was_shut_down();
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
-    Connection& connection = add(shared_from_this(), loop_, Role::server, limits_);
+    Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
     Error error;
     if (Transport* transport = loop_.adopt(socket, connection.events(), error))
       connection.start(*transport, request, input);
@@ -114,14 +114,14 @@ class Server::Core final : public Connection::Owner,
   }
 
   Loop& loop_;
-  Limits limits_;
+  SessionOptions session_options_;
   std::vector<Listener*> listeners_;
   std::unique_ptr<Timer> shutdown_timer_;
   std::vector<std::function<void()>> shutdown_done_;
 };
 
-Server::Server(Loop& loop, Handlers handlers, const Limits& limits)
-    : core_(std::make_shared<Core>(loop, std::move(handlers), limits)) {}
+Server::Server(Loop& loop, Handlers handlers, ServerOptions options)
+    : core_(std::make_shared<Core>(loop, std::move(handlers), std::move(options))) {}
 
 Server::~Server() { core_->abandon(); }
 

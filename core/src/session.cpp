@@ -14,7 +14,7 @@
 namespace timtow {
 namespace {
 
-constexpr Limits default_limits{};
+constexpr SessionOptions default_options{};
 
 // How a session ends for which there is not even the memory to say so.
 const Error no_memory{make_error_code(errc::no_memory), {}};
@@ -44,10 +44,10 @@ FrameHeader header_of(Opcode opcode, bool fin, Bytes payload) noexcept {
 
 }  // namespace
 
-Session::Session(Role role, Pool& pool, const Limits& limits) noexcept
-    : limits_(limits), is_client_(role == Role::client), outbox_(pool) {}
+Session::Session(Role role, Pool& pool, const SessionOptions& options) noexcept
+    : options_(options), is_client_(role == Role::client), outbox_(pool) {}
 
-Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, default_limits) {}
+Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, default_options) {}
 
 Session::~Session() = default;
 
@@ -154,14 +154,14 @@ void Session::commit_output(OutputChunk& chunk, std::size_t size) noexcept {
 }
 
 void Session::note_congestion() noexcept {
-  if (outbox_.size() > limits_.output_high_water) [[unlikely]]
+  if (outbox_.size() > options_.limits.output_high_water) [[unlikely]]
     state_.congested = true;
 }
 
 // Whether so many bytes of a message may be queued now.
 errc Session::check_output(std::size_t size) const noexcept {
   if (!state_.is_plain() && !is_open()) return errc::not_open;
-  return outbox_.size() + size > limits_.output_bytes ? errc::output_full : errc::ok;
+  return outbox_.size() + size > options_.limits.output_bytes ? errc::output_full : errc::ok;
 }
 
 // The same of a message that begins with them.
@@ -353,7 +353,7 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
   if (clock_due_) {
     clock_due_ = false;
     const bool handshake = state_.phase == Phase::head || state_.phase == Phase::deciding;
-    const Duration time = handshake ? limits_.handshake_time : limits_.close_time;
+    const Duration time = handshake ? options_.limits.handshake_time : options_.limits.close_time;
     clock_ = time > Duration{} ? now + time : never;
   }
   return finished() ? never : clock_;
@@ -361,8 +361,10 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
 
 TimePoint Session::deadline_of_silence() const noexcept {
   TimePoint due = never;
-  if (limits_.ping_interval > Duration{} && !pinged_) due = clock_ + limits_.ping_interval;
-  if (limits_.idle_time > Duration{}) due = std::min(due, clock_ + limits_.idle_time);
+  if (options_.limits.ping_interval > Duration{} && !pinged_)
+    due = clock_ + options_.limits.ping_interval;
+  if (options_.limits.idle_time > Duration{})
+    due = std::min(due, clock_ + options_.limits.idle_time);
   return due;
 }
 
@@ -374,19 +376,19 @@ void Session::expire(TimePoint now) noexcept {
     return fail_handshake(make_error(errc::handshake_timeout,
                                      "the opening handshake took over %lld ms, which is "
                                      "Limits::handshake_time",
-                                     in_milliseconds(limits_.handshake_time)));
+                                     in_milliseconds(options_.limits.handshake_time)));
   }
   if (state_.phase == Phase::ended || state_.close_sent) {
     if (state_.phase == Phase::open)
       set_error(make_error(errc::close_timeout,
                            "no close frame came for %lld ms, which is Limits::close_time",
-                           in_milliseconds(limits_.close_time)));
+                           in_milliseconds(options_.limits.close_time)));
     return cut();
   }
-  if (limits_.idle_time > Duration{} && now >= clock_ + limits_.idle_time)
+  if (options_.limits.idle_time > Duration{} && now >= clock_ + options_.limits.idle_time)
     return fail(close_code::policy_violation,
                 make_error(errc::idle_timeout, "silent for %lld ms, which is Limits::idle_time",
-                           in_milliseconds(limits_.idle_time)));
+                           in_milliseconds(options_.limits.idle_time)));
   pinged_ = true;
   ping_is_alone_ = outbox_.empty();
   if (put_frame(Opcode::ping, true, {}) == errc::no_memory) fail_for_memory();

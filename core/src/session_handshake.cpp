@@ -30,17 +30,17 @@ std::optional<Event> Session::next_head() noexcept {
     if (!work_->handshake) work_->handshake = std::make_unique<Handshake>();
     while (!input_.empty() && state_.phase == Phase::head) {
       const std::size_t before = carry.size();
-      const std::size_t part = std::min(input_.size(), limits_.handshake_bytes - before);
+      const std::size_t part = std::min(input_.size(), options_.limits.handshake_bytes - before);
       if (!carry.append(input_.data(), part)) throw std::bad_alloc{};
       HeadScanner& scanner = work_->handshake->scanner;
       const auto result = scanner.scan({reinterpret_cast<const char*>(carry.data()), carry.size()});
       const std::size_t scanned = scanner.scanned();
       if (result == HeadScanner::Result::incomplete) {
         input_ = input_.subspan(part);
-        if (carry.size() < limits_.handshake_bytes) break;
+        if (carry.size() < options_.limits.handshake_bytes) break;
         fail_handshake(make_error(errc::handshake_too_large,
                                   "over %zu bytes of head came, which is Limits::handshake_bytes",
-                                  limits_.handshake_bytes));
+                                  options_.limits.handshake_bytes));
       } else if (result == HeadScanner::Result::bad) {
         fail_handshake(make_error(errc::bad_request,
                                   "byte %zu of the head is a control character, or half a CRLF: "
@@ -62,7 +62,7 @@ std::optional<Event> Session::next_head() noexcept {
 
 std::optional<Event> Session::take_request(std::string_view head) {
   Request& request = work_->handshake->request;
-  Refusal refusal = parse_request(head, limits_.handshake_headers, request);
+  Refusal refusal = parse_request(head, options_.limits.handshake_headers, request);
   if (refusal) {
     refuse(refusal);
     return std::nullopt;
@@ -162,7 +162,7 @@ Error Session::request(const ClientRequest& request) noexcept {
 std::optional<Event> Session::take_response(std::string_view head) {
   Handshake& handshake = *work_->handshake;
   Response& response = handshake.response;
-  Error error = parse_response(head, limits_.handshake_headers, response);
+  Error error = parse_response(head, options_.limits.handshake_headers, response);
   // Interim responses say nothing final (RFC 9110 section 15.2).
   if (!error && response.status < 200 && response.status != 101) {
     response = {};

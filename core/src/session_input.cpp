@@ -201,7 +201,8 @@ std::optional<Event> Session::next_whole_message() noexcept {
   } else if (length >= 126) {
     return std::nullopt;
   }
-  if (input_.size() < header_size + length || length > limits_.message_bytes) return std::nullopt;
+  if (input_.size() < header_size + length || length > options_.limits.message_bytes)
+    return std::nullopt;
 
   const auto type = static_cast<MessageType>(first & 0xFU);
   const MutableBytes payload = input_.subspan(header_size, length);
@@ -294,18 +295,18 @@ bool Session::begin_data_frame() noexcept {
     work.fragments = 0;
     work.utf8.reset();
   }
-  if (++work.fragments > std::max<std::size_t>(limits_.message_fragments, 1)) {
+  if (++work.fragments > std::max<std::size_t>(options_.limits.message_fragments, 1)) {
     fail(close_code::policy_violation,
          make_error(errc::too_many_fragments,
                     "a message in over %zu fragments, which is Limits::message_fragments",
-                    limits_.message_fragments));
+                    options_.limits.message_fragments));
     return false;
   }
-  if (work.frame.length > limits_.message_bytes - work.message_size) {
+  if (work.frame.length > options_.limits.message_bytes - work.message_size) {
     fail(close_code::message_too_big,
          make_error(errc::message_too_big,
                     "a message of %" PRIu64 " bytes or more; Limits::message_bytes is %zu",
-                    work.message_size + work.frame.length, limits_.message_bytes));
+                    work.message_size + work.frame.length, options_.limits.message_bytes));
     return false;
   }
   work.message_size += work.frame.length;
@@ -336,9 +337,10 @@ std::optional<Event> Session::read_payload() noexcept {
     work.quiet_bytes = 0;
     last = work.frame.fin;
     state_.in_message = !last;
-  } else if ((work.quiet_bytes += payload.size()) >= limits_.idle_bytes) {
+  } else if ((work.quiet_bytes += payload.size()) >= options_.limits.idle_bytes) {
     heard_ = true;
-    work.quiet_bytes %= std::max<std::size_t>(limits_.idle_bytes, 1);  // the same for any split
+    work.quiet_bytes %=
+        std::max<std::size_t>(options_.limits.idle_bytes, 1);  // the same for any split
   }
 
   const bool broken_text = good != payload.size() || (last && !work.utf8.complete());

@@ -26,12 +26,11 @@ struct World {
   Lines log;
   ClientOptions options{.url = "ws://example.org/chat"};
   Handlers handlers;
-  Limits limits;
   std::optional<Client> client;
 
   World() {
-    limits.ping_interval = Duration{0};
-    limits.idle_time = Duration{0};
+    options.limits.ping_interval = Duration{0};
+    options.limits.idle_time = Duration{0};
     handlers.on_response = [this](Connection&, const Response& response) {
       log.push_back("response " + std::to_string(response.status));
     };
@@ -50,7 +49,7 @@ struct World {
   }
   ~World() { client.reset(), loop.settle(); }
 
-  Client& make() { return client.emplace(loop, options, handlers, limits); }
+  Client& make() { return client.emplace(loop, options, handlers); }
   // The first attempt, as far as it comes.
   World& connect() {
     CHECK_FALSE(make().connect());
@@ -309,7 +308,7 @@ TEST_CASE("client: a handshake that fails says how") {
   CHECK_FALSE(broken.client->is_active());
   World slow;
   slow.connect();
-  slow.loop.passes(slow.limits.handshake_time);
+  slow.loop.passes(slow.options.limits.handshake_time);
   REQUIRE(slow.log.size() == 1);
   CHECK_FALSE(slow.client->is_active());
 }
@@ -661,8 +660,8 @@ TEST_CASE("client: every call inside every handler") {
         CAPTURE(static_cast<int>(call));
         CAPTURE(reconnect);
         World world;
-        world.limits.output_high_water = 1000;
-        world.limits.output_low_water = 100;
+        world.options.limits.output_high_water = 1000;
+        world.options.limits.output_low_water = 100;
         if (reconnect) world.options.reconnect = Reconnect{.first = 1s, .most = 1s};
         bool called = false;
         bool again = false;  // whether a connection has to follow
@@ -813,7 +812,7 @@ TEST_CASE("client: a first wait over the most is the most, and connect() counts 
 TEST_CASE("client: an answer that is too large is final, and what was no answer is not") {
   World large;
   large.options.reconnect.emplace();
-  large.limits.handshake_bytes = 100;
+  large.options.limits.handshake_bytes = 100;
   large.connect();
   large.server().sends("HTTP/1.1 101 x\r\nX: " + std::string(200, 'x'));
   CHECK(large.log.size() == 1);

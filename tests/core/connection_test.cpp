@@ -43,9 +43,9 @@ class Keeper final : public Connection::Owner {
 
 TEST_CASE("connections that went leave no place behind, and the others are found") {
   FakeLoop loop;
-  const Limits limits;
+  const SessionOptions options;
   const auto keeper = std::make_shared<Keeper>();
-  const auto add = [&] { return keeper->add(keeper, loop, Role::server, limits).id(); };
+  const auto add = [&] { return keeper->add(keeper, loop, Role::server, options).id(); };
   std::vector<std::uint64_t> staying{add()};
   for (int i = 0; i < 10; ++i) keeper->remove(add());
   const std::size_t calls = test::Allocation::count_in([&] { keeper->remove(add()); });
@@ -70,12 +70,12 @@ TEST_CASE("connections that went leave no place behind, and the others are found
 
 TEST_CASE("a connection for which there is no memory leaves no trace") {
   FakeLoop loop;
-  const Limits limits;
+  const SessionOptions options;
   for (const bool has_place :
        {false, true}) {  // so that the first call is for its place, or for it
     CAPTURE(has_place);
     const auto keeper = std::make_shared<Keeper>();
-    const auto add = [&] { return keeper->add(keeper, loop, Role::server, limits).id(); };
+    const auto add = [&] { return keeper->add(keeper, loop, Role::server, options).id(); };
     if (has_place)
       for (int i = 0; i < 2; ++i) keeper->remove(add());
     bool threw = false;

@@ -7,8 +7,8 @@ namespace {
 std::string run(std::string_view input, const fuzz::Sizes& sizes) {
   fuzz::Setup setup;
   setup.role = timtow::Role::client;
-  setup.limits.handshake_bytes = 2048;
-  setup.limits.handshake_headers = 16;
+  setup.options.limits.handshake_bytes = 2048;
+  setup.options.limits.handshake_headers = 16;
   fuzz::Connection client{setup};
   client.read(fuzz::with_accept(input, client.accept()), sizes);
   return client.finish();

@@ -19,8 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   setup.opened = true;
   setup.role = (data[0] & 0x10) != 0 ? timtow::Role::server : timtow::Role::client;
   setup.streaming = (data[0] & 0x20) == 0;
-  setup.limits.message_bytes = 100'000;
-  setup.limits.message_fragments = 20;
+  setup.options.limits.message_bytes = 100'000;
+  setup.options.limits.message_fragments = 20;
 
   const std::string whole = run(input, setup, {});
   fuzz::check_same(run(input, setup, {1}), whole, "byte by byte");

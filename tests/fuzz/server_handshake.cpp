@@ -5,8 +5,8 @@ namespace {
 
 std::string run(std::string_view input, const fuzz::Sizes& sizes) {
   fuzz::Setup setup;
-  setup.limits.handshake_bytes = 2048;
-  setup.limits.handshake_headers = 16;
+  setup.options.limits.handshake_bytes = 2048;
+  setup.options.limits.handshake_headers = 16;
   fuzz::Connection server{setup};
   server.read(input, sizes);
   return server.finish();

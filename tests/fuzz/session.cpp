@@ -41,7 +41,7 @@ Script parse(std::string_view text) {
   if (has('w')) setup.write_size = 3;
   if (has('m')) setup.budget = 12 * 1024;
   if (has('k')) {
-    timtow::Limits& limits = setup.limits;
+    timtow::Limits& limits = setup.options.limits;
     limits.handshake_bytes = 400;
     limits.handshake_headers = 8;
     limits.message_bytes = 100;

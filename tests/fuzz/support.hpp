@@ -180,10 +180,10 @@ inline void open(Session& session) {
 
 // Reads what `writer` wrote with a session of the other role; returns what that one made of it.
 inline std::string heard_by_peer(Role writer, bool opened, std::string written) {
-  Limits limits;
-  limits.message_bytes = std::numeric_limits<std::uint32_t>::max();
+  timtow::SessionOptions options;
+  options.limits.message_bytes = std::numeric_limits<std::uint32_t>::max();
   timtow::Pool pool;
-  Session peer{writer == Role::server ? Role::client : Role::server, pool, limits};
+  Session peer{writer == Role::server ? Role::client : Role::server, pool, options};
   Log log;
   if (opened) open(peer);
   peer.receive(std::as_writable_bytes(std::span{written}));
@@ -234,14 +234,14 @@ struct Setup {
   bool answering = true;   // requests are answered in their event
   bool echo = true;
   std::size_t write_size = 4096;
-  Limits limits{};
+  timtow::SessionOptions options{};
   std::size_t budget = std::numeric_limits<std::size_t>::max();
 };
 
 class Connection {
  public:
   explicit Connection(const Setup& setup)
-      : setup_(setup), pool_(setup.budget, 0), session_(setup.role, pool_, setup_.limits) {
+      : setup_(setup), pool_(setup.budget, 0), session_(setup.role, pool_, setup_.options) {
     session_.stream_messages(setup.streaming);
     if (setup.opened) {
       open(session_);

@@ -46,6 +46,7 @@ struct ClientOptions {
   // unless Client::close() ended it, or the answer to the upgrade was final. Final is what is no
   // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429.
   std::optional<Reconnect> reconnect = {};
+  Limits limits = {};
 };
 
 class Client {
@@ -53,7 +54,7 @@ class Client {
   // The loop must outlive the client and every connection that is kept. Of the handlers
   // - on_request is not called;
   // - on_error tells what failed: looking up the name, connecting, or the opening handshake.
-  Client(Loop& loop, ClientOptions options, Handlers handlers, const Limits& limits = {});
+  Client(Loop& loop, ClientOptions options, Handlers handlers);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   // Cuts what is connected, without calling a handler. May be called from inside one. Behind

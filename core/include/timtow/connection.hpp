@@ -74,7 +74,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
     bool is_muted() const noexcept { return called_ != &handlers_; }
 
     // A connection that is not connected yet. `self` is this. Throws std::bad_alloc.
-    Connection& add(std::shared_ptr<Owner> self, Loop& loop, Role role, const Limits& limits);
+    Connection& add(std::shared_ptr<Owner> self, Loop& loop, Role role,
+                    const SessionOptions& options);
     // Takes back what add() gave.
     void remove(std::uint64_t id) noexcept;
     std::size_t size() const noexcept { return size_; }
@@ -121,7 +122,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   // For owners. The transport's events go to events(); start() takes a transport that adopt() made,
   // with what was read from it before, inside a Loop::Batch.
   Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
-             const Limits& limits) noexcept;
+             const SessionOptions& options) noexcept;
   ~Connection();
   TransportEvents& events() noexcept { return *this; }
   // Client: what to say first, before the transport is opened.

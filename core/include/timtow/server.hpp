@@ -20,10 +20,15 @@
 
 namespace timtow {
 
+// What a server does for every connection.
+struct ServerOptions {
+  Limits limits = {};
+};
+
 class Server {
  public:
   // The loop must outlive the server and every connection that is kept.
-  Server(Loop& loop, Handlers handlers, const Limits& limits = {});
+  Server(Loop& loop, Handlers handlers, ServerOptions options = {});
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   // Cuts what is still connected, without calling a handler. May be called from inside one.

@@ -32,10 +32,10 @@
 #include "timtow/event.hpp"
 #include "timtow/frame.hpp"
 #include "timtow/handshake.hpp"
-#include "timtow/limits.hpp"
 #include "timtow/outbox.hpp"
 #include "timtow/pool.hpp"
 #include "timtow/prepared_message.hpp"
+#include "timtow/session_options.hpp"
 #include "timtow/time.hpp"
 
 namespace timtow {
@@ -44,10 +44,10 @@ enum class Role : std::uint8_t { server, client };
 
 class Session {
  public:
-  // The pool and the limits must outlive the session.
-  Session(Role role, Pool& pool, const Limits& limits) noexcept;
+  // The pool and the options must outlive the session.
+  Session(Role role, Pool& pool, const SessionOptions& options) noexcept;
   Session(Role role, Pool& pool) noexcept;
-  Session(Role role, Pool& pool, const Limits&& limits) = delete;  // would dangle
+  Session(Role role, Pool& pool, const SessionOptions&& options) = delete;  // would dangle
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session();
@@ -155,7 +155,8 @@ class Session {
     if (size == 0) return;
     outbox_.sent(size);
     took_ = true;
-    if (state_.congested && outbox_.size() <= limits_.output_low_water) state_.congested = false;
+    if (state_.congested && outbox_.size() <= options_.limits.output_low_water)
+      state_.congested = false;
   }
   // The stream is closed: what output() has shown is under way no more, and its memory goes back.
   void drop_output() noexcept { outbox_.clear(); }
@@ -286,7 +287,7 @@ class Session {
   TimePoint deadline_of_silence() const noexcept;
 
   // All that a connection at rest owns: there may be many. The rest is Work.
-  const Limits& limits_;
+  const SessionOptions& options_;
 
   // What keeps a message from its short way through; told from one comparison.
   struct alignas(4) State {

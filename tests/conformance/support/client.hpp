@@ -227,7 +227,7 @@ struct EchoServer {
   }
 
   EchoServer& start() {
-    server.emplace(*loop, handlers, limits);
+    server.emplace(*loop, handlers, timtow::ServerOptions{.limits = limits});
     const timtow::Error error = server->listen({.host = "127.0.0.1", .port = 0, .path = {}});
     REQUIRE_MESSAGE(!error, error.text);
     return *this;

@@ -23,12 +23,15 @@ class Harness {
  public:
   using OnEvent = std::function<void(Harness&, const timtow::Event&)>;
 
-  explicit Harness(timtow::Role role, const timtow::Limits& its_limits = {})
-      : limits(its_limits), own_pool_(no_budget, 0), pool(own_pool_), session(role, pool, limits) {}
-  Harness(timtow::Role role, const timtow::Limits& its_limits, timtow::Pool& its_pool)
-      : limits(its_limits), own_pool_(0, 0), pool(its_pool), session(role, pool, limits) {}
+  explicit Harness(timtow::Role role, const timtow::Limits& limits = {})
+      : options{.limits = limits},
+        own_pool_(no_budget, 0),
+        pool(own_pool_),
+        session(role, pool, options) {}
+  Harness(timtow::Role role, const timtow::Limits& limits, timtow::Pool& its_pool)
+      : options{.limits = limits}, own_pool_(0, 0), pool(its_pool), session(role, pool, options) {}
 
-  const timtow::Limits limits;
+  const timtow::SessionOptions options;
 
  private:
   static constexpr std::size_t no_budget = std::numeric_limits<std::size_t>::max();

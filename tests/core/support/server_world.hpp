@@ -44,7 +44,7 @@ struct World {
   Lines heard() { return std::exchange(log, {}); }
 
   World& serve() {
-    server.emplace(loop, handlers, limits);
+    server.emplace(loop, handlers, timtow::ServerOptions{.limits = limits});
     CHECK_FALSE(server->listen({.host = "127.0.0.1", .port = 9001, .path = {}}));
     return *this;
   }

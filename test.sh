@@ -57,7 +57,7 @@ check() {
   local preset=$1 log="build/$stage-test.log" total status=0
   shift
   # More at once than there are cores: most of a test's time it waits for its peer.
-  ctest --preset "$preset" -j $((2 * jobs)) "$@" >"$log" 2>&1 || status=$?
+  ctest --preset "$preset" -j $((3 * jobs)) "$@" >"$log" 2>&1 || status=$?
   total=$(sed -n 's/^[0-9]*% tests passed, [0-9]* tests failed out of \([0-9]*\)$/\1/p' "$log")
   if ((status != 0)) || grep -q 'The following tests did not run' "$log"; then
     grep -vE '(Passed|Start +[0-9]+:) ' "$log" || true

@@ -24,6 +24,7 @@ test=(
   doctest-dev python3-wsproto
   chromium chromium-driver python3-selenium
   valgrind
+  haproxy nginx
 )
 
 case "${1-}" in

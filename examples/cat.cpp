@@ -17,6 +17,7 @@ constexpr char help[] =
     "  --subprotocol NAME   offer it; may be given again\n"
     "  --header NAME:VALUE  send it with the request; may be given again\n"
     "  --cookie NAME=VALUE  the same for a cookie\n"
+    "  --draft VERSION      ask for a draft before RFC 6455: 8, 7, or 76, 75; 13 is the RFC\n"
     "  --connect ADDRESS    host:port or unix:/path to connect to, if not the URL's\n"
     "  --timeout SECONDS    for looking up the name and connecting (10)\n"
     "  --linger SECONDS     how long the server must have been silent before its connection is\n"
@@ -54,6 +55,10 @@ Options read_options(example::Arguments& arguments) {
       options.headers.push_back(pair(':'));
     } else if (arguments.option() == "--cookie") {
       options.cookies.push_back(pair('='));
+    } else if (arguments.option() == "--draft") {
+      unsigned char version = 0;
+      arguments.number(version);
+      options.version = static_cast<timtow::ProtocolVersion>(version);
     } else if (arguments.option() == "--connect") {
       const auto error = timtow::Endpoint::parse(arguments.value(), options.endpoint.emplace());
       if (error) arguments.refuse(error.text);

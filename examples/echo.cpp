@@ -16,6 +16,7 @@ constexpr char help[] =
     "  --host HOST          address or name to listen on (127.0.0.1)\n"
     "  --port PORT          0 for any free one (9001)\n"
     "  --max-message BYTES  the largest message taken (16777216)\n"
+    "  --drafts             speak the drafts before RFC 6455 as well\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -35,7 +36,7 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
 
 int main(int argc, char** argv) {
   timtow::Endpoint endpoint{.host = "127.0.0.1", .port = 9001, .path = {}};
-  timtow::Limits limits;
+  timtow::ServerOptions options;
   bool quiet = false;
   example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
   while (arguments.next()) {
@@ -44,7 +45,9 @@ int main(int argc, char** argv) {
     else if (arguments.option() == "--port")
       arguments.number(endpoint.port);
     else if (arguments.option() == "--max-message")
-      arguments.number(limits.message_bytes);
+      arguments.number(options.limits.message_bytes);
+    else if (arguments.option() == "--drafts")
+      options.drafts = true;
     else if (arguments.option() == "--quiet")
       quiet = true;
     else
@@ -58,7 +61,7 @@ int main(int argc, char** argv) {
     peer.send(message);
   };
   if (!quiet) example::report(handlers);
-  timtow::Server server{loop, handlers, {.limits = limits}};
+  timtow::Server server{loop, handlers, options};
   if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
 
   const example::StopSignals stop{

@@ -298,6 +298,7 @@ class Client::Core final : public Connection::Owner,
     for (const auto& each : options_.subprotocols) request.subprotocols.push_back(each);
     for (const auto& [name, value] : options_.headers) request.headers.push_back({name, value});
     if (!cookies_.empty()) request.headers.push_back({"Cookie", cookies_});
+    request.version = options_.version;
     return request;
   }
 

@@ -176,6 +176,8 @@ void Connection::dispatch_other(const Event& event) {
   } else if (const auto* response = event.open()) {
     if (on.on_response) on.on_response(*this, *response);
     unusual_.open_due = true;
+  } else if (event.opened() != nullptr) {
+    unusual_.open_due = true;
   }
   open_if_accepted();
 }
@@ -202,7 +204,7 @@ void Connection::answer(const Request& request) noexcept {
 Error Connection::accept(const Accept& accept) {
   const Loop::Batch batch{loop_};
   Error error = session_.accept(accept);
-  if (!error) unusual_.open_due = true;
+  if (!error) unusual_.open_due = !session_.is_proving();
   serve_later();
   return error;
 }

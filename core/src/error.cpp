@@ -72,6 +72,8 @@ class Category final : public std::error_category {
         return "out of memory";
       case errc::no_entropy:
         return "no source of randomness";
+      case errc::unsupported_by_draft:
+        return "not supported by the draft that is spoken";
       case errc::bad_address:
         return "bad address";
       case errc::host_not_found:

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "handshake_drafts.hpp"
+#include "handshake_parts.hpp"
 #include "timtow/digest.hpp"
 
 namespace timtow {
@@ -10,10 +12,6 @@ namespace {
 template <typename... Arguments>
 Refusal refusal(int status, errc code, const char* format, Arguments... arguments) noexcept {
   return {status, make_error(code, format, arguments...)};
-}
-
-Refusal bad_request(const char* sentence) noexcept {
-  return refusal(400, errc::bad_request, "%s", sentence);
 }
 
 // Whether the text is `token *( OWS ";" OWS token [ "=" ( token / quoted-string ) ] )`, an
@@ -80,16 +78,27 @@ bool is_host(std::string_view text) noexcept {
 constexpr std::string_view single_headers[] = {"Host", "Origin", "Sec-WebSocket-Key",
                                                "Sec-WebSocket-Version", "Content-Length"};
 
-Refusal check_upgrade(const Request& request) {
+// Sec-WebSocket-Origin has the meaning of Origin, so that they must not differ.
+bool has_two_origins(const Headers& headers) noexcept {
+  const std::size_t old = headers.count("Sec-WebSocket-Origin");
+  return old > 1 || (old == 1 && headers.has("Origin") &&
+                     headers["Sec-WebSocket-Origin"] != headers["Origin"]);
+}
+
+Refusal check_upgrade(const Request& request, bool drafts) {
   const Headers& headers = request.headers;
   if (!headers.has_token("Connection", "upgrade"))
     return bad_request("Upgrade: websocket came without Connection: Upgrade");
 
+  const ProtocolVersion asked = drafts ? request.version() : ProtocolVersion::rfc6455;
+  if (is_hixie(asked)) return check_hixie_request(request);
   const std::string_view version = headers["Sec-WebSocket-Version"];
-  if (version != "13")
-    return refusal(426, errc::websocket_version, "Sec-WebSocket-Version is %s%.*s; it has to be 13",
+  if (version != "13" && asked == ProtocolVersion::rfc6455)
+    return refusal(426, errc::websocket_version, "Sec-WebSocket-Version is %s%.*s; it has to be %s",
                    version.empty() ? "missing" : "", static_cast<int>(version.substr(0, 32).size()),
-                   version.data());
+                   version.data(), drafts ? "13, 8 or 7" : "13");
+  if (asked != ProtocolVersion::rfc6455 && has_two_origins(headers))
+    return bad_request("Sec-WebSocket-Origin came more than once, or is not as Origin is");
 
   if (!headers.has("Sec-WebSocket-Key")) return bad_request("Sec-WebSocket-Key is missing");
   if (!is_base64_of_16_bytes(headers["Sec-WebSocket-Key"]))
@@ -109,7 +118,31 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
                      [&](std::string_view each) { return equal_ignoring_case(name, each); });
 }
 
-// Headers of the application's: they must not end their line, nor be those that we write.
+std::string joined(const std::vector<std::string_view>& tokens) {
+  std::string list;
+  for (const auto& token : tokens) list.append(list.empty() ? "" : ", ").append(token);
+  return list;
+}
+
+Error bad_response(const char* sentence) noexcept {
+  return make_error(errc::bad_response, "%s", sentence);
+}
+
+// A request for a draft, beyond what is checked of all.
+Error check_draft_request(const ClientRequest& request) {
+  if (!is_hixie(request.version) && request.version != ProtocolVersion::hybi_7 &&
+      request.version != ProtocolVersion::hybi_8)
+    return make_error(errc::websocket_version, "version %u is not one that is spoken here",
+                      static_cast<unsigned>(request.version));
+  if (is_hixie(request.version) && request.subprotocols.size() > 1)
+    return make_error(errc::invalid_header,
+                      "a request of draft 75 or 76 offers one subprotocol, not several");
+  return check_headers(request.headers, {"Sec-WebSocket-Key1", "Sec-WebSocket-Key2",
+                                         "Sec-WebSocket-Origin", "WebSocket-Protocol"});
+}
+
+}  // namespace
+
 Error check_headers(const std::vector<Header>& headers,
                     std::initializer_list<std::string_view> ours) {
   for (const auto& [name, value] : headers) {
@@ -124,23 +157,7 @@ Error check_headers(const std::vector<Header>& headers,
   return {};
 }
 
-void append_header(std::string& to, std::string_view name, std::string_view value) {
-  to.append(name).append(": ").append(value).append("\r\n");
-}
-
-void append_headers(std::string& to, const std::vector<Header>& headers) {
-  for (const auto& [name, value] : headers) append_header(to, name, value);
-}
-
-std::string joined(const std::vector<std::string_view>& tokens) {
-  std::string list;
-  for (const auto& token : tokens) list.append(list.empty() ? "" : ", ").append(token);
-  return list;
-}
-
-}  // namespace
-
-Refusal check_request(const Request& request) {
+Refusal check_request(const Request& request, bool drafts) {
   const Headers& headers = request.headers;
   if (request.method != "GET")
     return refusal(405, errc::method_not_allowed, "the method is %.*s; only GET is answered here",
@@ -153,10 +170,13 @@ Refusal check_request(const Request& request) {
   if (!headers.has("Host")) return bad_request("Host is missing");
   if (!is_host(headers["Host"])) return bad_request("Host is not a host");
   if (!is_host(request.host())) return bad_request("the host in the request target is not a host");
+  // Some clients of draft 76 declare the eight bytes behind their head.
+  const bool declares_key3 =
+      drafts && headers["Content-Length"] == "8" && request.version() == ProtocolVersion::hixie_76;
   if (headers.has("Transfer-Encoding") ||
-      (headers.has("Content-Length") && headers["Content-Length"] != "0"))
+      (headers.has("Content-Length") && headers["Content-Length"] != "0" && !declares_key3))
     return bad_request("the request has a body; a GET here has none");
-  return request.is_upgrade() ? check_upgrade(request) : Refusal{};
+  return request.is_upgrade() ? check_upgrade(request, drafts) : Refusal{};
 }
 
 Error check_accept(const Accept& accept, const std::vector<std::string_view>& offered) {
@@ -203,13 +223,13 @@ std::string format_reply(const Reply& reply) {
   return response.append("\r\n").append(reply.body);
 }
 
-std::string format_refusal(const Refusal& refusal) {
+std::string format_refusal(const Refusal& refusal, bool drafts) {
   const std::string body = refusal.error.text + '\n';
   Reply reply{.status = refusal.status, .body = body, .headers = {}};
   if (refusal.status == 405) reply.headers.push_back({"Allow", "GET"});
   if (refusal.status == 426) {
     reply.headers.push_back({"Upgrade", "websocket"});
-    reply.headers.push_back({"Sec-WebSocket-Version", "13"});
+    reply.headers.push_back({"Sec-WebSocket-Version", drafts ? "13, 8, 7" : "13"});
   }
   return format_reply(reply);
 }
@@ -230,6 +250,8 @@ Error check_client_request(const ClientRequest& request) {
       return make_error(errc::invalid_header,
                         "the subprotocol \"%.*s\" is no token, or named twice",
                         static_cast<int>(each->substr(0, 64).size()), each->data());
+  if (request.version != ProtocolVersion::rfc6455)
+    if (Error error = check_draft_request(request)) return error;
   return check_headers(request.headers,
                        {"Host", "Upgrade", "Connection", "Sec-WebSocket-Key",
                         "Sec-WebSocket-Version", "Sec-WebSocket-Protocol",
@@ -243,40 +265,51 @@ std::string format_client_request(const ClientRequest& request, std::string_view
   append_header(head, "Upgrade", "websocket");
   append_header(head, "Connection", "Upgrade");
   append_header(head, "Sec-WebSocket-Key", key);
-  append_header(head, "Sec-WebSocket-Version", "13");
+  append_header(head, "Sec-WebSocket-Version",
+                std::to_string(static_cast<unsigned>(request.version)));
   if (!request.subprotocols.empty())
     append_header(head, "Sec-WebSocket-Protocol", joined(request.subprotocols));
-  append_headers(head, request.headers);
+  for (const auto& [name, value] : request.headers) {
+    const bool renamed =
+        request.version != ProtocolVersion::rfc6455 && equal_ignoring_case(name, "Origin");
+    append_header(head, renamed ? "Sec-WebSocket-Origin" : name, value);
+  }
   return head += "\r\n";
 }
 
-Error check_response(const Response& response, std::string_view key,
-                     const std::vector<std::string_view>& offered_subprotocols) {
+Error check_switched(const Response& response) {
   const Headers& headers = response.headers;
   if (response.status != 101)
     return make_error(errc::rejected, "the server answered %d %.*s; an upgrade is answered 101",
                       response.status, static_cast<int>(response.reason.substr(0, 64).size()),
                       response.reason.data());
-  const auto bad = [](const char* sentence) {
-    return make_error(errc::bad_response, "%s", sentence);
-  };
   if (headers.count("Upgrade") != 1 || !equal_ignoring_case(headers["Upgrade"], "websocket"))
-    return bad("the response does not say Upgrade: websocket");
+    return bad_response("the response does not say Upgrade: websocket");
   if (!headers.has_token("Connection", "upgrade"))
-    return bad("the response does not say Connection: Upgrade");
+    return bad_response("the response does not say Connection: Upgrade");
+  return {};
+}
+
+Error check_selected(const Headers& headers, std::string_view name,
+                     const std::vector<std::string_view>& offered) {
+  const bool is_fine = !headers.has(name) ||
+                       (headers.count(name) == 1 &&
+                        std::find(offered.begin(), offered.end(), headers[name]) != offered.end());
+  return is_fine ? Error{}
+                 : bad_response("the response selects a subprotocol that we did not offer");
+}
+
+Error check_response(const Response& response, std::string_view key,
+                     const std::vector<std::string_view>& offered_subprotocols) {
+  if (Error error = check_switched(response)) return error;
+  const Headers& headers = response.headers;
   if (headers.count("Sec-WebSocket-Accept") != 1 ||
       headers["Sec-WebSocket-Accept"] != accept_for(key))
-    return bad("Sec-WebSocket-Accept does not answer our key: is this a WebSocket server?");
+    return bad_response(
+        "Sec-WebSocket-Accept does not answer our key: is this a WebSocket server?");
   if (headers.has("Sec-WebSocket-Extensions"))
-    return bad("the response selects an extension that we did not offer");
-  if (headers.has("Sec-WebSocket-Protocol")) {
-    const auto& offered = offered_subprotocols;
-    if (headers.count("Sec-WebSocket-Protocol") != 1 ||
-        std::find(offered.begin(), offered.end(), headers["Sec-WebSocket-Protocol"]) ==
-            offered.end())
-      return bad("the response selects a subprotocol that we did not offer");
-  }
-  return {};
+    return bad_response("the response selects an extension that we did not offer");
+  return check_selected(headers, "Sec-WebSocket-Protocol", offered_subprotocols);
 }
 
 }  // namespace timtow

@@ -75,6 +75,13 @@ Uri split_uri(std::string_view text) noexcept {
   return {scheme, rest.substr(0, authority_end), rest.substr(authority_end)};
 }
 
+// The name of the header that tells the origin.
+std::string_view origin_header(const Headers& headers) noexcept {
+  if (headers.has("Origin")) return "Origin";
+  const std::string_view version = headers["Sec-WebSocket-Version"];
+  return version == "8" || version == "7" ? "Sec-WebSocket-Origin" : "Origin";
+}
+
 constexpr int shown = 64;  // characters of a peer's text that an error repeats
 
 int shown_size(std::string_view text) noexcept {
@@ -169,6 +176,24 @@ std::string_view Request::host() const noexcept {
   return uri.scheme.empty() ? headers["Host"] : uri.authority;
 }
 
+std::string_view Request::origin() const noexcept { return headers[origin_header(headers)]; }
+
+ProtocolVersion Request::version() const {
+  const std::string_view version = headers["Sec-WebSocket-Version"];
+  if (version == "8") return ProtocolVersion::hybi_8;
+  if (version == "7") return ProtocolVersion::hybi_7;
+  if (headers.has("Sec-WebSocket-Version") || headers.has("Sec-WebSocket-Key") || !is_upgrade())
+    return ProtocolVersion::rfc6455;
+  return headers.has("Sec-WebSocket-Key1") || headers.has("Sec-WebSocket-Key2")
+             ? ProtocolVersion::hixie_76
+             : ProtocolVersion::hixie_75;
+}
+
+std::vector<std::string_view> Request::subprotocols() const {
+  return headers.list(version() == ProtocolVersion::hixie_75 ? "WebSocket-Protocol"
+                                                             : "Sec-WebSocket-Protocol");
+}
+
 std::string_view Request::query() const noexcept {
   const auto mark = target.find('?');
   return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
@@ -190,7 +215,7 @@ std::string_view Request::cookie(std::string_view name) const {
 }
 
 bool Request::is_same_origin() const noexcept {
-  if (!headers.has("Origin")) return true;
+  if (!headers.has(origin_header(headers))) return true;
   const Uri page = split_uri(origin());
   const bool secure = equal_ignoring_case(page.scheme, "https");
   if (!secure && !equal_ignoring_case(page.scheme, "http")) return false;

@@ -10,7 +10,9 @@ class Server::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, Handlers handlers, ServerOptions options)
-      : Owner(std::move(handlers)), loop_(on), session_options_{.limits = options.limits} {}
+      : Owner(std::move(handlers)),
+        loop_(on),
+        session_options_{.limits = options.limits, .drafts = options.drafts} {}
 
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }

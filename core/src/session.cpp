@@ -30,6 +30,10 @@ constexpr std::size_t worth_borrowing = 4096;
 
 constexpr std::size_t max_close_reason = max_control_payload - 2;
 
+constexpr std::array spoken{ProtocolVersion::rfc6455, ProtocolVersion::hybi_8,
+                            ProtocolVersion::hybi_7, ProtocolVersion::hixie_76,
+                            ProtocolVersion::hixie_75};
+
 long long in_milliseconds(Duration duration) noexcept {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
@@ -77,6 +81,13 @@ void Session::rest() noexcept {
 void Session::set_error(Error error) noexcept {
   failed_ = true;
   if (need_work()) work_->error = std::move(error);
+}
+
+ProtocolVersion Session::version() const noexcept { return spoken[version_]; }
+
+void Session::set_version(ProtocolVersion version) noexcept {
+  const auto place = std::find(spoken.begin(), spoken.end(), version) - spoken.begin();
+  version_ = static_cast<std::uint16_t>(place) & 7U;
 }
 
 std::string_view Session::subprotocol() const noexcept {
@@ -158,9 +169,12 @@ void Session::note_congestion() noexcept {
     state_.congested = true;
 }
 
-// Whether so many bytes of a message may be queued now.
+// Whether so many bytes of a message may be queued now, as a frame of RFC 6455.
 errc Session::check_output(std::size_t size) const noexcept {
-  if (!state_.is_plain() && !is_open()) return errc::not_open;
+  if (!state_.is_plain()) {
+    if (!is_open()) return errc::not_open;
+    if (state_.hixie) return errc::unsupported_by_draft;
+  }
   return outbox_.size() + size > options_.limits.output_bytes ? errc::output_full : errc::ok;
 }
 
@@ -172,7 +186,7 @@ errc Session::check_message(std::size_t size) const noexcept {
 
 errc Session::send(const Message& message) noexcept {
   const errc refused = check_message(message.payload.size());
-  if (refused != errc::ok) return refused;
+  if (refused != errc::ok) return send_otherwise(refused, message);
   return put_frame(static_cast<Opcode>(message.type), true, message.payload);
 }
 
@@ -180,7 +194,7 @@ errc Session::send(const PreparedMessage& message) noexcept {
   if (is_client_) return send(message.message());
   const std::size_t size = message.frame().size();
   const errc refused = check_message(size);
-  if (refused != errc::ok) return refused;
+  if (refused != errc::ok) return send_otherwise(refused, message.message());
   if (!outbox_.share(message.shared(), size)) return errc::no_memory;
   note_congestion();
   return errc::ok;
@@ -189,14 +203,14 @@ errc Session::send(const PreparedMessage& message) noexcept {
 errc Session::send_borrowed(const Message& message) noexcept {
   if (is_client_ || message.payload.size() < worth_borrowing) return send(message);
   const errc refused = check_message(message.payload.size());
-  if (refused != errc::ok) return refused;
+  if (refused != errc::ok) return send_otherwise(refused, message);
   return put_borrowed(static_cast<Opcode>(message.type), message.payload);
 }
 
 errc Session::send_in_place(const Message& message) noexcept {
   if (is_client_) return send(message);
   const errc refused = check_message(message.payload.size());
-  if (refused != errc::ok) return refused;
+  if (refused != errc::ok) return send_otherwise(refused, message);
   const FrameHeader header = header_of(static_cast<Opcode>(message.type), true, message.payload);
   // Ours is shorter by the masking key.
   const std::size_t size = header.wire_size();
@@ -217,7 +231,7 @@ void Session::own_output() noexcept {
 
 errc Session::send_piece(const Message& piece, bool last) noexcept {
   errc result = check_output(piece.payload.size());
-  if (result != errc::ok) return result;
+  if (result != errc::ok) return send_otherwise(result, piece, !sending_message_, last);
   const Opcode opcode = sending_message_ ? Opcode::continuation : static_cast<Opcode>(piece.type);
   result = put_frame(opcode, last, piece.payload);
   if (result == errc::ok) sending_message_ = !last;
@@ -226,6 +240,7 @@ errc Session::send_piece(const Message& piece, bool last) noexcept {
 
 errc Session::put_control(Opcode opcode, Bytes payload) noexcept {
   if (!is_open()) return errc::not_open;
+  if (state_.hixie) return errc::unsupported_by_draft;
   if (payload.size() > max_control_payload) return errc::payload_too_long;
   return put_frame(opcode, true, payload);
 }
@@ -235,6 +250,7 @@ errc Session::ping(Bytes payload) noexcept { return put_control(Opcode::ping, pa
 errc Session::pong(Bytes payload) noexcept { return put_control(Opcode::pong, payload); }
 
 errc Session::put_close(CloseCode code, std::string_view reason) noexcept {
+  if (state_.hixie) return put_hixie_close();
   std::array<std::byte, max_control_payload> payload;
   std::size_t size = 0;
   if (code != close_code::none_received) {
@@ -245,7 +261,7 @@ errc Session::put_close(CloseCode code, std::string_view reason) noexcept {
   }
   const errc result = put_frame(Opcode::close, true, Bytes{payload.data(), size});
   if (result != errc::ok) return result;
-  sent_code_ = code;
+  sent_code_ = code & 0x1FFFU;
   state_.close_sent = true;
   clock_due_ = true;
   return errc::ok;
@@ -263,6 +279,7 @@ errc Session::close(CloseCode code, std::string_view reason) noexcept {
       return errc::not_open;
     case Phase::head:
     case Phase::deciding:
+    case Phase::proving:
       break;
   }
   fail_handshake(make_error(errc::cancelled, "this side gave up during the opening handshake"));
@@ -282,8 +299,7 @@ void Session::fail(CloseCode code, Error error) noexcept {
 }
 
 void Session::fail_for_memory() noexcept {
-  if (state_.phase == Phase::head || state_.phase == Phase::deciding)
-    return fail_handshake(out_of_memory());
+  if (is_opening()) return fail_handshake(out_of_memory());
   fail(close_code::try_again_later, out_of_memory());
 }
 
@@ -339,7 +355,8 @@ bool Session::wants_read() const noexcept {
 }
 
 bool Session::wants_shutdown() const noexcept {
-  if (state_.phase != Phase::ended || cut_ || state_.input_ended) return false;
+  if (cut_ || state_.input_ended) return false;
+  if (state_.phase != Phase::ended) return state_.close_sent && ends_by_stream();
   return !is_client_ || failed_;  // a server ends the stream first (section 7.1.1)
 }
 
@@ -352,8 +369,8 @@ bool Session::finished() const noexcept {
 TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
   if (clock_due_) {
     clock_due_ = false;
-    const bool handshake = state_.phase == Phase::head || state_.phase == Phase::deciding;
-    const Duration time = handshake ? options_.limits.handshake_time : options_.limits.close_time;
+    const Duration time =
+        is_opening() ? options_.limits.handshake_time : options_.limits.close_time;
     clock_ = time > Duration{} ? now + time : never;
   }
   return finished() ? never : clock_;
@@ -361,7 +378,7 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
 
 TimePoint Session::deadline_of_silence() const noexcept {
   TimePoint due = never;
-  if (options_.limits.ping_interval > Duration{} && !pinged_)
+  if (options_.limits.ping_interval > Duration{} && !pinged_ && !state_.hixie)
     due = clock_ + options_.limits.ping_interval;
   if (options_.limits.idle_time > Duration{})
     due = std::min(due, clock_ + options_.limits.idle_time);
@@ -372,7 +389,7 @@ void Session::expire(TimePoint now) noexcept {
   const bool early = now < deadline(now);
   at_ease_ = false;
   if (early) return;
-  if (state_.phase == Phase::head || state_.phase == Phase::deciding) {
+  if (is_opening()) {
     return fail_handshake(make_error(errc::handshake_timeout,
                                      "the opening handshake took over %lld ms, which is "
                                      "Limits::handshake_time",

@@ -77,7 +77,7 @@ Refusal Session::receive_request(const Request& request) noexcept {
       return {500, make_error(errc::no_request, "this session cannot start with a request")};
     if (!need_work()) throw std::bad_alloc{};
     if (!work_->handshake) work_->handshake = std::make_unique<Handshake>();
-    Refusal refusal = check_request(request);
+    Refusal refusal = check_request(request, options_.drafts);
     if (refusal) {
       refuse(refusal);
       return refusal;
@@ -86,6 +86,7 @@ Refusal Session::receive_request(const Request& request) noexcept {
     handshake.is_upgrade = request.is_upgrade();
     handshake.key = request.headers["Sec-WebSocket-Key"];
     for (const auto& each : request.subprotocols()) handshake.subprotocols.emplace_back(each);
+    if (handshake.is_upgrade) take_version(request);
     state_.phase = Phase::deciding;
     return {};
   } catch (const std::bad_alloc&) {
@@ -94,10 +95,20 @@ Refusal Session::receive_request(const Request& request) noexcept {
   }
 }
 
+// Notes what is to be spoken, and what of a draft's request is to be answered.
+void Session::take_version(const Request& request) {
+  set_version(request.version());
+  if (!is_hixie(version())) return;
+  Handshake& handshake = *work_->handshake;
+  handshake.terms = hixie_terms(request, options_.secure);
+  handshake.challenge = hixie_challenge(request);
+  handshake.challenge_size = hixie_numbers;
+}
+
 void Session::refuse(const Refusal& refusal) {
   set_error(refusal.error);
   end();
-  if (!put_text(format_refusal(refusal))) cut();
+  if (!put_text(format_refusal(refusal, options_.drafts))) cut();
 }
 
 Error Session::accept(const Accept& accept) noexcept {
@@ -107,16 +118,24 @@ Error Session::accept(const Accept& accept) noexcept {
     return make_error(errc::not_an_upgrade, "the request asks for no WebSocket: respond() to it");
   try {
     if (Error error = check_accept(accept, handshake.offered())) return error;
+    const bool hixie = is_hixie(version());
+    if (hixie)
+      if (Error error = check_hixie_accept(accept)) return error;
     std::string subprotocol{accept.subprotocol};
-    if (!put_text(format_accept(accept, handshake.key))) return out_of_memory();
+    if (!put_text(hixie ? format_hixie_accept(accept, version(), handshake.terms)
+                        : format_accept(accept, handshake.key)))
+      return out_of_memory();
     work_->subprotocol = std::move(subprotocol);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
-  state_.phase = Phase::open;
-  heard_ = true;
-  work_->handshake.reset();
   work_->carry.release();
+  if (version() == ProtocolVersion::hixie_76) {
+    state_.phase = Phase::proving;
+    return {};
+  }
+  open();
+  work_->handshake.reset();
   rest();
   return {};
 }
@@ -151,7 +170,12 @@ Error Session::request(const ClientRequest& request) noexcept {
     auto handshake = std::make_unique<Handshake>();
     handshake->key = base64(std::as_bytes(std::span{nonce}));
     handshake->subprotocols.assign(request.subprotocols.begin(), request.subprotocols.end());
-    if (!put_text(format_client_request(request, handshake->key))) return out_of_memory();
+    if (is_hixie(request.version)) {
+      if (Error error = request_hixie(request, *handshake)) return error;
+    } else if (!put_text(format_client_request(request, handshake->key))) {
+      return out_of_memory();
+    }
+    set_version(request.version);
     work_->handshake = std::move(handshake);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
@@ -173,21 +197,37 @@ std::optional<Event> Session::take_response(std::string_view head) {
   if (error)
     response = {};  // it is no answer
   else
-    error = check_response(response, handshake.key, handshake.offered());
+    error = is_hixie(version())
+                ? check_hixie_response(response, version(), handshake.terms, handshake.offered())
+                : check_response(response, handshake.key, handshake.offered());
   if (error) {
     fail_handshake(std::move(error));
     return std::nullopt;
   }
-  work_->subprotocol = response.headers["Sec-WebSocket-Protocol"];
-  state_.phase = Phase::open;
-  heard_ = true;
+  work_->subprotocol = response.headers[subprotocol_header(version())];
+  if (version() == ProtocolVersion::hixie_76) {
+    state_.phase = Phase::proving;
+    return std::nullopt;
+  }
+  open();
   state_.done = work_->carry_done = true;  // the event shows what is in it
   return Event{&response};
 }
 
 // -- Both -----------------------------------------------------------------------------------------
 
+// Frames from now on.
+void Session::open() noexcept {
+  state_.phase = Phase::open;
+  state_.hixie = is_hixie(version());
+  heard_ = true;
+}
+
 void Session::fail_handshake(Error error) noexcept {
+  if (!is_client_ && state_.phase == Phase::proving) {  // the response was sent
+    set_error(std::move(error));
+    return end();
+  }
   if (!is_client_) {
     try {
       const int status = status_for(error.code);

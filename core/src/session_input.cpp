@@ -120,18 +120,20 @@ std::optional<Event> Session::next_at_work() noexcept {
     return std::nullopt;
   }
   if (state_.phase == Phase::open) {
-    if (auto event = next_frame()) return event;
+    if (auto event = state_.hixie ? next_hixie() : next_frame()) return event;
   } else if (state_.phase == Phase::head) {
     if (auto event = next_head()) return event;
   } else if (state_.phase == Phase::deciding) {
     hold();
   }
-  if (state_.input_ended && (state_.phase == Phase::open || state_.phase == Phase::head)) {
-    set_error(
-        state_.phase == Phase::head
-            ? make_error(errc::handshake_incomplete,
-                         "the stream ended inside the opening handshake")
-            : make_error(errc::connection_lost, "the peer ended the stream without a close frame"));
+  if (state_.phase == Phase::proving)
+    if (auto event = next_challenge()) return event;
+  if (state_.input_ended && state_.phase != Phase::deciding && state_.phase != Phase::ended) {
+    if (ends_by_stream() && !state_.in_message) return end_by_peer();
+    set_error(is_opening() ? make_error(errc::handshake_incomplete,
+                                        "the stream ended inside the opening handshake")
+                           : make_error(errc::connection_lost,
+                                        "the peer ended the stream without a close frame"));
     end();
   }
   if (input_.empty() && state_.holding) release_held();
@@ -440,7 +442,9 @@ std::optional<Event> Session::read_close_frame(Bytes payload) noexcept {
   if (!payload.empty()) {
     code = static_cast<CloseCode>(detail::load_big_endian<CloseCode>(payload.data()));
     reason = as_text(payload.subspan(2));
-    if (!close_code::may_be_sent(code)) {
+    // 1004 was the code of a frame that is too large, up to draft hybi-10.
+    const bool was_one = code == 1004 && version() != ProtocolVersion::rfc6455;
+    if (!close_code::may_be_sent(code) && !was_one) {
       fail(close_code::protocol_error,
            make_error(errc::protocol_error, "a close frame holds %u, which is no close code",
                       unsigned{code}));

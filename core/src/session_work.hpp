@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "handshake_drafts.hpp"
 #include "timtow/session.hpp"
 #include "timtow/utf8.hpp"
 
@@ -23,6 +24,11 @@ struct Session::Handshake {
   Response response;
   std::vector<std::string> subprotocols;  // that we offered, or were offered
   bool is_upgrade = false;
+
+  // Drafts 75 and 76.
+  HixieTerms terms;
+  HixieChallenge challenge{};      // server: as it comes; client: the answer that is due
+  std::size_t challenge_size = 0;  // bytes of it that came
 
   std::vector<std::string_view> offered() const {
     return {subprotocols.begin(), subprotocols.end()};
@@ -53,6 +59,12 @@ struct Session::Work final : Pool::Record {
   Utf8Checker utf8;
   std::uint32_t fragments = 0;
   std::uint64_t message_size = 0;  // bytes announced by the frames of this message so far
+
+  // Drafts 75 and 76: what comes next of a frame. Its length, if it tells one, is frame_left.
+  enum class HixieNext : std::uint8_t { type, length, counted, text, other_text };
+  HixieNext hixie_next = HixieNext::type;
+  std::byte hixie_type{};
+  std::uint8_t hixie_length_bytes = 0;
 
   std::unique_ptr<Handshake> handshake;
   std::string subprotocol;

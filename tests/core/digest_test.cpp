@@ -14,6 +14,8 @@ namespace {
 
 std::string sha1_of(std::string_view text) { return hex(sha1(as_bytes(text))); }
 
+std::string md5_of(std::string_view text) { return hex(md5(as_bytes(text))); }
+
 std::string base64_of(std::string_view text) { return base64(as_bytes(text)); }
 
 }  // namespace
@@ -46,6 +48,28 @@ TEST_CASE("sha1: every length from 0 to 130") {
   }
   REQUIRE(digests.size() == 131 * 20);
   CHECK(sha1_of(digests) == "b5 fe d4 93 5d b7 43 80 bc 13 7c 89 24 3f 5f 29 ec 8f cd 55");
+}
+
+TEST_CASE("md5: the examples of RFC 1321 section A.5") {
+  CHECK(md5_of("") == "d4 1d 8c d9 8f 00 b2 04 e9 80 09 98 ec f8 42 7e");
+  CHECK(md5_of("a") == "0c c1 75 b9 c0 f1 b6 a8 31 c3 99 e2 69 77 26 61");
+  CHECK(md5_of("abc") == "90 01 50 98 3c d2 4f b0 d6 96 3f 7d 28 e1 7f 72");
+  CHECK(md5_of("message digest") == "f9 6b 69 7d 7c b7 93 8d 52 5a 2f 31 aa f1 61 d0");
+  CHECK(md5_of("abcdefghijklmnopqrstuvwxyz") == "c3 fc d3 d7 61 92 e4 00 7d fb 49 6c ca 67 e1 3b");
+  CHECK(md5_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") ==
+        "d1 74 ab 98 d2 77 d9 f5 a5 61 1c 2c 9f 41 9d 9f");
+}
+
+// As of sha1 above.
+TEST_CASE("md5: every length from 0 to 130") {
+  std::string message;
+  std::string digests;
+  for (int length = 0; length <= 130; ++length) {
+    digests += as_text(md5(as_bytes(message)));
+    message += static_cast<char>((length * 7 + 3) % 256);
+  }
+  REQUIRE(digests.size() == 131 * 16);
+  CHECK(md5_of(digests) == "c1 1b 16 7a 87 68 34 df 01 31 9a 53 27 58 e5 ba");
 }
 
 TEST_CASE("base64: the examples of RFC 4648 section 10") {

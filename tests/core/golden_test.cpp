@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "handshake_drafts.hpp"
 #include "support/harness.hpp"
 
 namespace {
@@ -22,6 +23,10 @@ const std::filesystem::path golden = std::filesystem::path{__FILE__}.parent_path
 // Stands for the Sec-WebSocket-Accept that answers the client's random key; as long as that is.
 constexpr std::string_view accept_mark = "{the accept for its own key}";
 static_assert(accept_mark.size() == 28);
+// And for the answer to the challenge of its draft 76; and for one that ends wrongly.
+constexpr std::string_view answer_mark = "{that, its 76th}";
+constexpr std::string_view wrong_answer_mark = "{the wrong that}";
+static_assert(answer_mark.size() == 16 && wrong_answer_mark.size() == 16);
 
 // -- Cases ----------------------------------------------------------------------------------------
 
@@ -41,6 +46,7 @@ struct Case {
   bool accepting = false;  // the application accepts as soon as it is asked
   bool echo = false;
   bool streaming = false;
+  bool drafts = false;
   Limits limits;
   std::vector<Step> steps;
   std::set<std::size_t> ends;  // where the lines of input end: the places to split long input
@@ -82,6 +88,11 @@ bool is_option(const std::string& word, std::string_view name, std::string& valu
     return false;
   value = word.substr(name.size() + 1);
   return true;
+}
+
+// Puts the one in the place of the other's first.
+void replace(std::string& text, std::string_view what, std::string_view with) {
+  if (const auto at = text.find(what); at != text.npos) text.replace(at, what.size(), with);
 }
 
 std::string hex(std::string_view line) {
@@ -169,6 +180,8 @@ void set_up(Case& it, std::string_view line) {
       it.echo = true;
     else if (word == "streaming")
       it.streaming = true;
+    else if (word == "drafts")
+      it.drafts = true;
     else
       set_limit(it.limits, word);
   }
@@ -240,13 +253,16 @@ class Reader {
     if (line.starts_with("<|")) {
       line.remove_prefix(std::min<std::size_t>(line.size(), line.starts_with("<| ") ? 3 : 2));
       std::string text = test::unescaped(line);
-      if (const auto at = text.find("{accept}"); at != text.npos) text.replace(at, 8, accept_mark);
+      replace(text, "{accept}", accept_mark);
       input.append(text).append("\r\n");
     } else if (line == "< eof") {
       it.steps.back().end_of_input = true;
     } else if (line.starts_with("< raw ")) {
       line.remove_prefix(6);
-      input += line.starts_with('"') ? unquoted(line) : hex(line);
+      std::string bytes = line.starts_with('"') ? unquoted(line) : hex(line);
+      replace(bytes, "{answer}", answer_mark);
+      replace(bytes, "{wrong answer}", wrong_answer_mark);
+      input += bytes;
     } else {
       input += frame(it.role, line.substr(1));
     }
@@ -260,7 +276,8 @@ class Reader {
 
 class Run {
  public:
-  explicit Run(const Case& it) : case_(it), self_(it.role, it.limits), output_(it.role, it.open) {
+  explicit Run(const Case& it)
+      : case_(it), self_(it.role, it.limits, it.drafts), output_(it.role, it.open) {
     self_.session.stream_messages(it.streaming);
     if (it.open) self_.open();
     self_.on_event = [this](test::Harness& self, const Event& event) {
@@ -277,7 +294,8 @@ class Run {
       const Step& step = case_.steps[i];
       for (const auto& action : step.actions) act(action);
       if (!step.actions.empty()) self_.drain();
-      for (std::string_view input = take_accept(step.input); !input.empty();) {
+      const std::string filled = filled_in(step.input);
+      for (std::string_view input = filled; !input.empty();) {
         std::size_t size = std::min(input.size(), most);
         if (done < split && split < done + size) size = split - done;
         self_.feed(input.substr(0, size));
@@ -292,11 +310,20 @@ class Run {
   }
 
  private:
-  std::string_view take_accept(const std::string& input) {
-    const auto at = input.find(accept_mark);
-    if (at == input.npos) return input;
-    with_accept_ = input;
-    return with_accept_.replace(at, accept_mark.size(), accept_for(output_.key()));
+  // The input with what answers the client's random keys.
+  std::string filled_in(std::string input) {
+    replace(input, accept_mark, accept_for(output_.key()));
+    std::string answer = answer_to_challenge();
+    replace(input, answer_mark, answer);
+    answer.back() ^= 1;
+    replace(input, wrong_answer_mark, answer);
+    return input;
+  }
+  std::string answer_to_challenge() const {
+    std::string challenge;
+    for (const auto& key : {output_.key1(), output_.key2()})
+      challenge += test::big_endian(hixie_number(key).value_or(0), 4);
+    return std::string{as_text(md5(as_bytes(challenge + output_.key3())))};
   }
 
   void finish_step(test::Lines& lines) {
@@ -323,6 +350,7 @@ class Run {
     test::Lines words;
     std::string host = "server.example.com";
     std::string target = "/";
+    ProtocolVersion version = ProtocolVersion::rfc6455;
     std::vector<std::string> subprotocols;
     std::vector<std::pair<std::string, std::string>> pairs;
     for (std::string word = take_word(line); !word.empty(); word = take_word(line)) {
@@ -333,6 +361,8 @@ class Run {
         host = unquoted(value);
       } else if (is_option(word, "target", value)) {
         target = unquoted(value);
+      } else if (is_option(word, "version", value)) {
+        version = static_cast<ProtocolVersion>(number(value));
       } else if (is_option(word, "header", value)) {
         const std::string text = unquoted(value);
         const auto colon = text.find(": ");
@@ -360,7 +390,8 @@ class Run {
       report(session.request({.host = host,
                               .target = target,
                               .subprotocols = {subprotocols.begin(), subprotocols.end()},
-                              .headers = headers}));
+                              .headers = headers,
+                              .version = version}));
     } else if (verb == "send") {
       report(session.send(message()));
     } else if (verb == "piece") {
@@ -382,7 +413,6 @@ class Run {
   const Case& case_;
   test::Harness self_;
   test::OutputLog output_;
-  std::string with_accept_;
   bool shut_down_ = false;
   bool finished_ = false;
 };

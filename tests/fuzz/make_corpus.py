@@ -240,6 +240,53 @@ SESSIONS = {
 }
 
 
+# Streams of drafts 75 and 76, and what they come behind.
+HIXIE_FRAMES = {
+    "text": b"\0Hello\xff\0\xff" + b"\0" + "κόσμε".encode() + b"\xff",
+    "other_types": b"\x01a\xff\x7f\xff\x80\x03abc\x80\x80\x00\xfe\x81\x02" + b"x" * 130 + b"\0b\xff",
+    "close": b"\0bye\xff\xff\0",
+    "close_then_more": b"\xff\x80\0\0late\xff",
+    "bad_text": b"\0ok\xc0\xaf\xff",
+    "bad_text_cut": b"\0\xe2\x82\xff",
+    "bad_size": b"\0" + b"x" * 201 + b"\xff",
+    "bad_size_of_other": b"\x05" + b"\0" * 300,
+    "bad_length": b"\x80\x81\x80\0",
+    "bad_length_endless": b"\xff" + b"\x80" * 40,
+    "unfinished": b"\0unfin",
+    "unfinished_length": b"\x90\x80",
+}
+REQUEST_75 = b"GET /demo HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: example.org\r\nOrigin: http://example.org\r\n"
+REQUEST_76 = REQUEST_75 + b"Sec-WebSocket-Key1: 18x 6]8vM;54 *(5:  {   U1]8  z [  8\r\nSec-WebSocket-Key2: 1_ tx7X d  <  nw  334J702) 7]o}` 0\r\n"
+RESPONSE_75 = b"HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nWebSocket-Origin: http://example.org\r\nWebSocket-Location: ws://example.org/\r\nWebSocket-Protocol: chat\r\n\r\n"
+RESPONSE_76 = RESPONSE_75.replace(b"WebSocket-", b"Sec-WebSocket-")
+
+
+def drafts():
+    seeds = {
+        "server_75_subprotocol": b"s" + REQUEST_75 + b"WebSocket-Protocol: sample\r\n\r\n",
+        "server_76_declared": b"s" + REQUEST_76 + b"Content-Length: 8\r\n\r\nTm[K T2u\0a\xff",
+        "server_76_unfinished": b"s" + REQUEST_76 + b"\r\nTm[K",
+        "server_76_bad_key": b"s" + REQUEST_76.replace(b"U1]8  z", b"U1]9z") + b"\r\n",
+        "server_76_one_key": b"s" + REQUEST_75 + b"Sec-WebSocket-Key1: 1 1\r\n\r\n",
+        "server_8": b"s" + request(sec_websocket_version="8") + TALK + frame(CLOSE, close(1004), key=KEY),
+        "server_7_origins": b"s" + request("Sec-WebSocket-Origin: a", "Origin: b", sec_websocket_version="7"),
+        "server_6": b"s" + request(sec_websocket_version="6"),
+        "server_13": b"s" + request() + TALK + BYE,
+        "client_8": b"8" + response() + TALK_OF_SERVER + frame(CLOSE, close(1004)),
+        "client_76_wrong": b"7" + RESPONSE_76 + b"0123456789abcdef",
+        "client_75_location": b"6" + RESPONSE_75.replace(b"org/", b"org/x"),
+    }
+    for name, content in HIXIE_FRAMES.items():
+        seeds["server_75_" + name] = b"s" + REQUEST_75 + b"\r\n" + content
+        seeds["server_76_" + name] = b"s" + REQUEST_76 + b"\r\nTm[K T2u" + content
+    for name in ("text", "bad_text", "bad_size"):
+        seeds["streaming_" + name] = b"S" + REQUEST_75 + b"\r\n" + HIXIE_FRAMES[name]
+    for name in ("text", "close"):
+        seeds["client_75_" + name] = b"6" + RESPONSE_75 + HIXIE_FRAMES[name]
+        seeds["client_76_" + name] = b"7" + RESPONSE_76 + b"{answer}" + HIXIE_FRAMES[name]
+    return seeds
+
+
 # Sizes of the parts, less one, and a text that is long enough for vectors.
 TEXTS = {
     "ascii": bytes([9, 40, 99]) + b"plain " * 40,
@@ -278,6 +325,7 @@ def main():
     write("frames", frames)
     write("session", SESSIONS)
     write("utf8", TEXTS)
+    write("drafts", drafts())
 
 
 if __name__ == "__main__":

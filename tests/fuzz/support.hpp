@@ -87,6 +87,8 @@ class Log {
       add("request " + std::string{request->method} + ' ' + std::string{request->target});
       for (const auto& [name, value] : request->headers)
         if (name != "Sec-WebSocket-Key") add(std::string{name} + ": " + std::string{value});
+    } else if (event.opened() != nullptr) {
+      add("opened");
     } else if (const auto* response = event.open()) {
       add("open " + std::to_string(response->status) + ' ' +
           std::to_string(response->headers.size()));

@@ -727,7 +727,7 @@ class CommandLine(unittest.TestCase):
 
     def test_help(self):
         output = run("--help").decode()
-        for option in ("URL", "--subprotocol", "--header", "--cookie", "--connect", "--timeout",
+        for option in ("URL", "--subprotocol", "--header", "--cookie", "--draft", "--connect", "--timeout",
                        "--linger", "--reconnect", "--help", "--version"):
             self.assertIn(f"  {option} ", output)
 
@@ -761,6 +761,9 @@ echo_server.add_cases(CommandLine, [
     ("header with a line end", "control character", "ws://a/", "--header", "X: a\r\nY: b"),
     ("cookie without value", 'has no "="', "ws://a/", "--cookie", "X"),
     ("cookie with semicolon", "cannot be sent as it is", "ws://a/", "--cookie", "a=b;c"),
+    ("draft that is none", "version 9 is not one that is spoken here", "ws://a/", "--draft", "9"),
+    ("two subprotocols of draft 76", "one subprotocol", "ws://a/", "--draft", "76", "--subprotocol",
+     "x", "--subprotocol", "y"),
     ("connect to nothing", "the port is missing", "ws://a/", "--connect", ""),
     ("connect without port", "the port is missing", "ws://a/", "--connect", "localhost"),
     ("connect to no path", "the path is missing", "ws://a/", "--connect", "unix:"),

@@ -97,9 +97,12 @@ class Reset(AssertionError):
 class Wire:
     """A socket and the bytes read from it."""
 
-    def __init__(self, server):
-        self.socket = socket.create_connection(server.address, TIMEOUT)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, server, connected=None):
+        """`connected`: a socket that leads there already, if it is not to connect."""
+        self.socket = connected
+        if connected is None:
+            self.socket = socket.create_connection(server.address, TIMEOUT)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = b""
         self.was_reset = False
 

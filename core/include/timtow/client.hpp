@@ -47,6 +47,9 @@ struct ClientOptions {
   // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429.
   std::optional<Reconnect> reconnect = {};
   Limits limits = {};
+  // What to ask for: a draft before RFC 6455 is for servers that know nothing else
+  // (docs/drafts.md).
+  ProtocolVersion version = ProtocolVersion::rfc6455;
 };
 
 class Client {

@@ -29,7 +29,7 @@ struct Handlers {
   // Client: the answer to our upgrade. One that accepts it comes before on_open, one that refuses
   // before on_error.
   std::function<void(Connection&, const Response&)> on_response;
-  // The connection is open.
+  // The connection is open. (On draft 76 not with its accept(), but when the client has said all.)
   std::function<void(Connection&)> on_open;
   std::function<void(Connection&, const Message&)> on_message;
   // When given, messages come in pieces as they arrive, and on_message is not called.
@@ -168,6 +168,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
   bool is_open() const noexcept { return session_.is_open(); }
   std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
+  ProtocolVersion version() const noexcept { return session_.version(); }
   // Bytes that the peer has not taken yet, and whether they passed the high water.
   std::size_t output_size() const noexcept { return session_.output_size(); }
   bool is_congested() const noexcept { return session_.is_congested(); }

@@ -1,5 +1,6 @@
-// What Sec-WebSocket-Accept is made of: SHA-1 (FIPS 180-4) and base64 (RFC 4648 section 4).
-// SHA-1 proves here that the server understood the handshake; nothing is kept secret by it.
+// What Sec-WebSocket-Accept is made of: SHA-1 (FIPS 180-4) and base64 (RFC 4648 section 4); and MD5
+// (RFC 1321), which draft 76 had in its place. They prove here that the server understood the
+// handshake; nothing is kept secret by them.
 #pragma once
 
 #include <array>
@@ -12,6 +13,7 @@
 namespace timtow {
 
 std::array<std::byte, 20> sha1(Bytes message) noexcept;
+std::array<std::byte, 16> md5(Bytes message) noexcept;
 
 std::string base64(Bytes bytes);
 

@@ -34,14 +34,15 @@ enum class errc {
   cancelled,           // our own side gave up: abort(), or a server that was destroyed
 
   // Calls.
-  not_open,            // the connection is not open, or is closing: nothing was sent
-  output_full,         // Limits::output_bytes: nothing was queued, try when drained
-  message_unfinished,  // a fragmented message must end before another one starts
-  invalid_close,       // a close code or reason that must not be sent
-  payload_too_long,    // a ping or pong payload over 125 bytes
-  no_memory,           // memory, or the pool's budget, ran out
-  no_entropy,          // the system gave no randomness for a masking key
-  bad_address,         // an address or URL that cannot be read, or names nothing
+  not_open,              // the connection is not open, or is closing: nothing was sent
+  output_full,           // Limits::output_bytes: nothing was queued, try when drained
+  message_unfinished,    // a fragmented message must end before another one starts
+  invalid_close,         // a close code or reason that must not be sent
+  payload_too_long,      // a ping or pong payload over 125 bytes
+  no_memory,             // memory, or the pool's budget, ran out
+  no_entropy,            // the system gave no randomness for a masking key
+  unsupported_by_draft,  // a binary message, ping or pong on a connection of drafts 75 or 76
+  bad_address,           // an address or URL that cannot be read, or names nothing
 
   // Connecting.
   host_not_found,   // the name has no address, or nobody could be asked

@@ -42,6 +42,10 @@ struct Closed {
   const Response* response = nullptr;     // client: the answer that refused us, if there was one
 };
 
+// Server: the opening handshake is done now, for which accept() was not enough: draft 76 has bytes
+// behind the request's head, which may come only after the response's.
+struct Opened {};
+
 struct Ping {
   Bytes payload;  // at most 125 bytes
 };
@@ -52,8 +56,8 @@ struct Pong {
 
 class Event {
  public:
-  using Any =
-      std::variant<const Request*, const Response*, Message, Piece, Ping, Pong, const Closed*>;
+  using Any = std::variant<const Request*, const Response*, Message, Piece, Ping, Pong,
+                           const Closed*, Opened>;
 
   explicit Event(Any any) noexcept : any_(any) {}
 
@@ -61,6 +65,7 @@ class Event {
   const Request* request() const noexcept { return pointee<Request>(); }
   // Client: the server accepted.
   const Response* open() const noexcept { return pointee<Response>(); }
+  const Opened* opened() const noexcept { return std::get_if<Opened>(&any_); }
   const Message* message() const noexcept { return std::get_if<Message>(&any_); }
   const Piece* piece() const noexcept { return std::get_if<Piece>(&any_); }
   // A ping has been answered already.

@@ -14,8 +14,9 @@ namespace timtow {
 // Server side.
 
 // Whether a request may be answered by the application: GET, one Host, no body, and, if it asks
-// for a WebSocket, everything that section 4.2.1 demands. It may come from any HTTP parser.
-Refusal check_request(const Request& request);
+// for a WebSocket, everything that section 4.2.1 demands. It may come from any HTTP parser. With
+// `drafts` it may ask for one of those as well.
+Refusal check_request(const Request& request, bool drafts = false);
 
 // What an application adds to a 101 response.
 struct Accept {
@@ -30,8 +31,9 @@ Error check_reply(const Reply& reply);
 
 std::string format_accept(const Accept& accept, std::string_view key);
 std::string format_reply(const Reply& reply);
-// The answer to a request that was refused: its sentence as the body.
-std::string format_refusal(const Refusal& refusal);
+// The answer to a request that was refused: its sentence as the body. `drafts`: whether they are
+// spoken here, for the answer that names the versions.
+std::string format_refusal(const Refusal& refusal, bool drafts = false);
 
 // Client side.
 
@@ -40,6 +42,8 @@ struct ClientRequest {
   std::string_view target = "/";  // path and query
   std::vector<std::string_view> subprotocols;
   std::vector<Header> headers;  // Origin, Cookie, Authorization and others
+  ProtocolVersion version = ProtocolVersion::rfc6455;
+  bool secure = false;  // over TLS, which only drafts 75 and 76 have to know here
 };
 
 Error check_client_request(const ClientRequest& request);

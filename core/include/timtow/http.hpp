@@ -12,6 +12,7 @@
 
 #include "timtow/bytes.hpp"
 #include "timtow/error.hpp"
+#include "timtow/protocol_version.hpp"
 
 namespace timtow {
 
@@ -64,21 +65,23 @@ struct Request {
   std::string_view query() const noexcept;  // "room=1"
   // "example.org:8080": of the Host header, unless the target names one (RFC 9112 section 3.2.2).
   std::string_view host() const noexcept;
-  std::string_view origin() const noexcept { return headers["Origin"]; }
+  // Of the Origin header; versions 7 and 8 may call it Sec-WebSocket-Origin.
+  std::string_view origin() const noexcept;
   // The value of a cookie; empty when there is none (RFC 6265 section 4.2).
   std::string_view cookie(std::string_view name) const;
 
   // Whether it asks for a WebSocket. If not, it is a plain GET that the application may answer.
   bool is_upgrade() const { return headers.has_token("Upgrade", "websocket"); }
+  // Which WebSocket it asks for, by its headers. One that is not spoken is refused before the
+  // application hears of it.
+  ProtocolVersion version() const;
   // Whether the page it came from lives at this host and port, or no browser sent it. A server
   // whose cookies mean something has to ask this (RFC 6455 section 10.2). The scheme is not
   // compared: only who ends TLS knows ours.
   bool is_same_origin() const noexcept;
 
   // What the client offers, in its order of preference.
-  std::vector<std::string_view> subprotocols() const {
-    return headers.list("Sec-WebSocket-Protocol");
-  }
+  std::vector<std::string_view> subprotocols() const;
   std::vector<std::string_view> extensions() const {
     return headers.list("Sec-WebSocket-Extensions");
   }

@@ -23,6 +23,8 @@ namespace timtow {
 // What a server does for every connection.
 struct ServerOptions {
   Limits limits = {};
+  // Speak the drafts before RFC 6455 as well: docs/drafts.md tells which, and why not.
+  bool drafts = false;
 };
 
 class Server {

@@ -102,7 +102,8 @@ class Session {
   Refusal receive_request(const Request& request) noexcept;
 
   // Server: answers the request that waits, with 101 ... When these return an error, nothing was
-  // queued and the request still waits.
+  // queued and the request still waits. The session is open then; but on draft 76 it is when the
+  // Opened event comes.
   Error accept(const Accept& accept = {}) noexcept;
   // ... or with anything else, and ends the session. The stream is never used for another request.
   Error respond(const Reply& reply) noexcept;
@@ -117,6 +118,8 @@ class Session {
 
   // Queues a message. Text must be UTF-8 (section 5.6): is_utf8() tells, where it is in doubt.
   // Returns errc::ok, or not_open, output_full, message_unfinished, no_memory: nothing was queued.
+  // Drafts 75 and 76 have text only: unsupported_by_draft for binary, for pings and for pongs; and
+  // invalid_utf8 for a byte 0xFF, which would end their frame.
   errc send(const Message& message) noexcept;
   errc send(std::string_view text) noexcept { return send({MessageType::text, as_bytes(text)}); }
   errc send(Bytes binary) noexcept { return send({MessageType::binary, binary}); }
@@ -145,7 +148,8 @@ class Session {
   // Starts the closing handshake: queues a close frame behind what was sent. Messages still arrive
   // until the peer answers with its own. A code that may_be_sent(), or none_received for a frame
   // without one; a reason of at most 123 bytes of UTF-8. In the opening handshake it gives up
-  // (a server answers 503).
+  // (a server answers 503). Drafts 75 and 76 know neither code nor reason, and 75 no close frame:
+  // our side of the stream ends in its place.
   errc close(CloseCode code = close_code::normal, std::string_view reason = {}) noexcept;
 
   // What to write next; nothing when empty. Stays where it is until sent() (but for borrowed
@@ -215,17 +219,22 @@ class Session {
 
   // Whether messages can be sent: the opening handshake is done and no close frame was sent.
   bool is_open() const noexcept { return state_.phase == Phase::open && !state_.close_sent; }
+  // Whether it was accepted, and is open once draft 76 has what comes behind the heads.
+  bool is_proving() const noexcept { return state_.phase == Phase::proving; }
   // Whether nothing that arrives matters any more: the closed event was handed out, or is next.
   bool is_ended() const noexcept { return state_.phase == Phase::ended; }
   Role role() const noexcept { return is_client_ ? Role::client : Role::server; }
   // Negotiated; empty when none.
   std::string_view subprotocol() const noexcept;
+  // What is spoken: of a server once a request waits for its answer.
+  ProtocolVersion version() const noexcept;
 
  private:
   enum class Phase : std::uint8_t {
     open = 0,  // frames; 0 for is_plain()
     head,      // server: the request is coming; client: the response is
     deciding,  // server: the application has the request
+    proving,   // draft 76: what comes behind the heads is on its way
     ended,     // nothing that arrives matters any more
   };
   struct Handshake;
@@ -262,6 +271,30 @@ class Session {
   std::optional<Event> take_response(std::string_view head);
   void refuse(const Refusal& refusal);
   void fail_handshake(Error error) noexcept;
+  void take_version(const Request& request);
+  Error request_hixie(const ClientRequest& request, Handshake& handshake);
+  void open() noexcept;
+  bool is_opening() const noexcept {
+    return state_.phase != Phase::open && state_.phase != Phase::ended;
+  }
+
+  // Drafts 75 and 76, session_hixie.cpp.
+  void set_version(ProtocolVersion version) noexcept;
+  std::optional<Event> next_challenge() noexcept;
+  std::optional<Event> next_hixie() noexcept;
+  void begin_hixie_frame() noexcept;
+  void end_hixie_frame() noexcept;
+  void note_hixie_bytes(std::size_t size) noexcept;
+  std::optional<Event> read_hixie_length() noexcept;
+  void skip_hixie_frame() noexcept;
+  std::optional<Event> read_hixie_text() noexcept;
+  void fail_hixie_size() noexcept;
+  errc send_hixie(const Message& message, bool first, bool last) noexcept;
+  [[gnu::cold]] errc send_otherwise(errc refused, const Message& message, bool first = true,
+                                    bool last = true) noexcept;
+  bool ends_by_stream() const noexcept;
+  errc put_hixie_close() noexcept;
+  std::optional<Event> end_by_peer() noexcept;
 
   // Output and the end, session.cpp.
   errc check_output(std::size_t size) const noexcept;
@@ -301,13 +334,15 @@ class Session {
     bool holding : 1 = false;     // input_ is the tail of Work::held
     bool close_sent : 1 = false;
     bool congested : 1 = false;
-    std::uint8_t nothing = 0;
+    bool hixie : 1 = false;  // open, and the frames are those of drafts 75 and 76
+    std::uint8_t nothing : 7 = 0;
 
     // Open, and nothing under way.
     bool is_plain() const noexcept { return std::bit_cast<std::uint32_t>(*this) == 0; }
   } state_;
 
-  CloseCode sent_code_ = 0;
+  CloseCode sent_code_ : 13 = 0;
+  std::uint16_t version_ : 3 = 0;  // place among those that are spoken
   bool is_client_ : 1;
   bool in_payload_ : 1 = false;       // a data frame's payload is coming
   bool sending_message_ : 1 = false;  // send_piece() has begun a message

@@ -7,6 +7,11 @@ namespace timtow {
 
 struct SessionOptions {
   Limits limits = {};
+
+  // Server: speak the drafts before RFC 6455 as well, to who asks for one (docs/drafts.md).
+  bool drafts = false;
+  // Server: clients come over TLS. Drafts 75 and 76 have a response say so.
+  bool secure = false;
 };
 
 }  // namespace timtow

@@ -87,6 +87,8 @@ inline std::string name_of(const std::error_code& code) {
       return "invalid_close";
     case errc::payload_too_long:
       return "payload_too_long";
+    case errc::unsupported_by_draft:
+      return "unsupported_by_draft";
     default:
       return "errc(" + std::to_string(code.value()) + ")";
   }
@@ -121,12 +123,15 @@ inline std::string describe(const timtow::Request& request) {
   if (!request.origin().empty()) line.append(" origin=").append(escaped(request.origin()));
   add_list(line, "subprotocols", request.subprotocols());
   add_list(line, "extensions", request.extensions());
+  if (request.version() != timtow::ProtocolVersion::rfc6455)
+    line.append(" version=").append(std::to_string(static_cast<int>(request.version())));
   return request.is_upgrade() ? line : line + " plain";
 }
 
 inline std::string describe(const timtow::Response& response) {
   std::string line = "open";
-  const std::string_view subprotocol = response.headers["Sec-WebSocket-Protocol"];
+  std::string_view subprotocol = response.headers["Sec-WebSocket-Protocol"];
+  if (subprotocol.empty()) subprotocol = response.headers["WebSocket-Protocol"];
   if (!subprotocol.empty()) line.append(" subprotocol=").append(subprotocol);
   return line;
 }
@@ -146,6 +151,7 @@ inline std::string describe(const timtow::Closed& closed) {
 inline std::string describe(const timtow::Event& event) {
   if (const auto* request = event.request()) return detail::describe(*request);
   if (const auto* response = event.open()) return detail::describe(*response);
+  if (event.opened() != nullptr) return "opened";
   if (const auto* message = event.message())
     return "message " + detail::typed(message->type, message->payload);
   if (const auto* piece = event.piece())
@@ -203,7 +209,8 @@ class EventLog {
   std::string payload_;
 };
 
-// What a session wrote, read as its peer would: first HTTP, one line each, then frames.
+// What a session wrote, read as its peer would: first HTTP, one line each, then frames. What drafts
+// 75 and 76 write behind their heads is shown as bytes.
 class OutputLog {
  public:
   explicit OutputLog(timtow::Role writer, bool handshake_done = false)
@@ -212,10 +219,19 @@ class OutputLog {
   // Sec-WebSocket-Key of the request that was written; it is shown as {key}.
   const std::string& key() const { return key_; }
 
+  // The same of draft 76: both keys, and the eight bytes behind the head.
+  const std::string& key1() const { return key1_; }
+  const std::string& key2() const { return key2_; }
+  const std::string& key3() const { return key3_; }
+
   // The lines for `bytes`, which ends where the session had nothing more to write.
   Lines read(std::string_view bytes) {
     Lines lines;
     while (!bytes.empty() && http_) read_head(bytes, lines);
+    if (hixie_ && !bytes.empty()) {
+      lines.push_back("> raw " + in_quotes(bytes));
+      bytes = {};
+    }
     while (!bytes.empty()) {
       const auto frame = decode(bytes);
       if (!frame) {
@@ -244,11 +260,10 @@ class OutputLog {
       head.remove_prefix(line.size() + 2);
       if (line.starts_with("Content-Length: "))
         body = std::strtoul(line.c_str() + sizeof "Content-Length:", nullptr, 10);
-      constexpr std::string_view key_header = "Sec-WebSocket-Key: ";
-      if (line.starts_with(key_header)) {
-        key_ = line.substr(key_header.size());
-        line.replace(key_header.size(), key_.size(), "{key}");
-      }
+      hide(line, "Sec-WebSocket-Key: ", key_, "{key}");
+      hide(line, "Sec-WebSocket-Key1: ", key1_, "{key1}");
+      hide(line, "Sec-WebSocket-Key2: ", key2_, "{key2}");
+      if (line == "Upgrade: WebSocket") hixie_ = true;
       lines.push_back(">| " + escaped(line));
     }
     lines.emplace_back(">|");
@@ -256,7 +271,20 @@ class OutputLog {
       lines.push_back("> body " + in_quotes(bytes.substr(0, body)));
       bytes.remove_prefix(std::min(body, bytes.size()));
     }
+    if (!key2_.empty()) {
+      key3_ = bytes.substr(0, 8);
+      bytes.remove_prefix(key3_.size());
+      lines.emplace_back("> key3");
+    }
     http_ = !upgraded;  // behind a refusal nothing may come, and a frame is no head
+  }
+
+  // Keeps what is random of a line, and writes something else in its place.
+  static void hide(std::string& line, std::string_view header, std::string& value,
+                   std::string_view shown) {
+    if (!line.starts_with(header)) return;
+    value = line.substr(header.size());
+    line.replace(header.size(), value.size(), shown);
   }
 
   std::string describe(const Frame& frame) const {
@@ -300,7 +328,11 @@ class OutputLog {
 
   timtow::Role writer_;
   bool http_;
+  bool hixie_ = false;
   std::string key_;
+  std::string key1_;
+  std::string key2_;
+  std::string key3_;
 };
 
 }  // namespace test

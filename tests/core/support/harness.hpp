@@ -23,8 +23,8 @@ class Harness {
  public:
   using OnEvent = std::function<void(Harness&, const timtow::Event&)>;
 
-  explicit Harness(timtow::Role role, const timtow::Limits& limits = {})
-      : options{.limits = limits},
+  explicit Harness(timtow::Role role, const timtow::Limits& limits = {}, bool drafts = false)
+      : options{.limits = limits, .drafts = drafts},
         own_pool_(no_budget, 0),
         pool(own_pool_),
         session(role, pool, options) {}

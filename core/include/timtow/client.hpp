@@ -19,6 +19,7 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/security.hpp"
 
 namespace timtow {
 
@@ -31,7 +32,7 @@ struct Reconnect {
 };
 
 struct ClientOptions {
-  std::string url;  // ws://host:port/path?query
+  std::string url;  // ws://host:port/path?query, or wss://
   // In our order of preference; Connection::subprotocol() is what the server chose.
   std::vector<std::string> subprotocols = {};
   // Origin, Authorization and others.
@@ -47,6 +48,10 @@ struct ClientOptions {
   // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429.
   std::optional<Reconnect> reconnect = {};
   Limits limits = {};
+  // For wss://, which is an error without: a tls::ClientContext. What fails about TLS (a
+  // certificate that has expired, say) may pass, and so a connection is made anew if that is asked
+  // for.
+  std::shared_ptr<ClientSecurity> tls = {};
 };
 
 class Client {

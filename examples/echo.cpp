@@ -8,6 +8,7 @@
 #include "stop_signals.hpp"
 #include "this_loop.hpp"
 #include "timtow/timtow.hpp"
+#include "tls.hpp"
 
 namespace {
 
@@ -16,6 +17,8 @@ constexpr char help[] =
     "  --host HOST          address or name to listen on (127.0.0.1)\n"
     "  --port PORT          0 for any free one (9001)\n"
     "  --max-message BYTES  the largest message taken (16777216)\n"
+    "  --tls-cert FILE      speak TLS: its certificate, with those of its issuers, in PEM\n"
+    "  --tls-key FILE       and its key\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -36,6 +39,8 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
 int main(int argc, char** argv) {
   timtow::Endpoint endpoint{.host = "127.0.0.1", .port = 9001, .path = {}};
   timtow::Limits limits;
+  std::string tls_cert;
+  std::string tls_key;
   bool quiet = false;
   example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
   while (arguments.next()) {
@@ -45,11 +50,19 @@ int main(int argc, char** argv) {
       arguments.number(endpoint.port);
     else if (arguments.option() == "--max-message")
       arguments.number(limits.message_bytes);
+    else if (arguments.option() == "--tls-cert")
+      tls_cert = arguments.value();
+    else if (arguments.option() == "--tls-key")
+      tls_key = arguments.value();
     else if (arguments.option() == "--quiet")
       quiet = true;
     else
       arguments.unknown();
   }
+
+  const bool is_secure = !tls_cert.empty() || !tls_key.empty();
+  if (tls_cert.empty() != tls_key.empty())
+    arguments.refuse("--tls-cert and --tls-key go together; --help lists the options");
 
   this_loop::Loop loop;
   timtow::Handlers handlers;
@@ -59,10 +72,13 @@ int main(int argc, char** argv) {
   };
   if (!quiet) example::report(handlers);
   timtow::Server server{loop, handlers, {.limits = limits}};
-  if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
+  const auto error =
+      is_secure ? server.listen(endpoint, example::server_tls(arguments, tls_cert, tls_key))
+                : server.listen(endpoint);
+  if (error) arguments.refuse(error.text);
 
   const example::StopSignals stop{
       loop, [&] { server.shutdown(std::chrono::seconds{3}, [&] { loop.stop(); }); }};
-  example::announce(this_loop::name, server);
+  example::announce(this_loop::name, server, is_secure ? "https" : "http");
   loop.run();
 }

@@ -8,6 +8,7 @@
 #include "stop_signals.hpp"
 #include "this_loop.hpp"
 #include "timtow/timtow.hpp"
+#include "tls.hpp"
 
 namespace {
 
@@ -17,6 +18,8 @@ constexpr char help[] =
     "  --port PORT          0 for any free one (9001)\n"
     "  --max-message BYTES  the largest message taken (16777216)\n"
     "  --drafts             speak the drafts before RFC 6455 as well\n"
+    "  --tls-cert FILE      speak TLS: its certificate, with those of its issuers, in PEM\n"
+    "  --tls-key FILE       and its key\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -37,6 +40,8 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
 int main(int argc, char** argv) {
   timtow::Endpoint endpoint{.host = "127.0.0.1", .port = 9001, .path = {}};
   timtow::ServerOptions options;
+  std::string tls_cert;
+  std::string tls_key;
   bool quiet = false;
   example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
   while (arguments.next()) {
@@ -48,11 +53,19 @@ int main(int argc, char** argv) {
       arguments.number(options.limits.message_bytes);
     else if (arguments.option() == "--drafts")
       options.drafts = true;
+    else if (arguments.option() == "--tls-cert")
+      tls_cert = arguments.value();
+    else if (arguments.option() == "--tls-key")
+      tls_key = arguments.value();
     else if (arguments.option() == "--quiet")
       quiet = true;
     else
       arguments.unknown();
   }
+
+  const bool is_secure = !tls_cert.empty() || !tls_key.empty();
+  if (tls_cert.empty() != tls_key.empty())
+    arguments.refuse("--tls-cert and --tls-key go together; --help lists the options");
 
   this_loop::Loop loop;
   timtow::Handlers handlers;
@@ -62,10 +75,13 @@ int main(int argc, char** argv) {
   };
   if (!quiet) example::report(handlers);
   timtow::Server server{loop, handlers, options};
-  if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
+  const auto error =
+      is_secure ? server.listen(endpoint, example::server_tls(arguments, tls_cert, tls_key))
+                : server.listen(endpoint);
+  if (error) arguments.refuse(error.text);
 
   const example::StopSignals stop{
       loop, [&] { server.shutdown(std::chrono::seconds{3}, [&] { loop.stop(); }); }};
-  example::announce(this_loop::name, server);
+  example::announce(this_loop::name, server, is_secure ? "https" : "http");
   loop.run();
 }

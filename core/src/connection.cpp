@@ -109,7 +109,10 @@ void Connection::written(std::size_t taken) noexcept {
 
 void Connection::failed(std::error_code cause) noexcept {
   const Loop::Batch batch{loop_};
-  session_.lost(cause);
+  if (const Security* const its = security(); its != nullptr && its->error())
+    session_.give_up(its->error());
+  else
+    session_.lost(cause);
   serve();
 }
 

@@ -19,6 +19,7 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/security.hpp"
 
 namespace timtow {
 
@@ -31,7 +32,7 @@ struct Reconnect {
 };
 
 struct ClientOptions {
-  std::string url;  // ws://host:port/path?query
+  std::string url;  // ws://host:port/path?query, or wss://
   // In our order of preference; Connection::subprotocol() is what the server chose.
   std::vector<std::string> subprotocols = {};
   // Origin, Authorization and others.
@@ -50,6 +51,10 @@ struct ClientOptions {
   // What to ask for: a draft before RFC 6455 is for servers that know nothing else
   // (docs/drafts.md).
   ProtocolVersion version = ProtocolVersion::rfc6455;
+  // For wss://, which is an error without: a tls::ClientContext. What fails about TLS (a
+  // certificate that has expired, say) may pass, and so a connection is made anew if that is asked
+  // for.
+  std::shared_ptr<ClientSecurity> tls = {};
 };
 
 class Client {

@@ -14,6 +14,7 @@
 #include "timtow/event.hpp"
 #include "timtow/handshake.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/security.hpp"
 #include "timtow/session.hpp"
 
 namespace timtow {
@@ -169,6 +170,11 @@ class Connection final : private TransportEvents, private Deferred, private Time
   bool is_open() const noexcept { return session_.is_open(); }
   std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
   ProtocolVersion version() const noexcept { return session_.version(); }
+  // What TLS has agreed on, for as long as the handler runs; null of a connection without it, and
+  // of one that is over.
+  const Security* security() const noexcept {
+    return transport_ == nullptr ? nullptr : transport_->security();
+  }
   // Bytes that the peer has not taken yet, and whether they passed the high water.
   std::size_t output_size() const noexcept { return session_.output_size(); }
   bool is_congested() const noexcept { return session_.is_congested(); }

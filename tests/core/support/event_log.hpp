@@ -89,6 +89,8 @@ inline std::string name_of(const std::error_code& code) {
       return "payload_too_long";
     case errc::unsupported_by_draft:
       return "unsupported_by_draft";
+    case errc::tls_needed:
+      return "tls_needed";
     default:
       return "errc(" + std::to_string(code.value()) + ")";
   }

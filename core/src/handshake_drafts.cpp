@@ -108,6 +108,11 @@ Refusal check_hixie_request(const Request& request) {
        {"Sec-WebSocket-Key1", "Sec-WebSocket-Key2", "Sec-WebSocket-Protocol", "WebSocket-Protocol"})
     if (headers.count(name) > 1)
       return {400, make_error(errc::bad_request, "%s came more than once", name.data())};
+  // The response repeats these, and the request may come from any HTTP parser.
+  const auto is_printable = [](char c) { return c > ' ' && c <= '~'; };
+  if (!std::all_of(request.target.begin(), request.target.end(), is_printable) ||
+      !is_header_value(request.origin()))
+    return bad_request("the request target or Origin holds what a response cannot repeat");
   const auto subprotocols = request.subprotocols();
   if (!std::all_of(subprotocols.begin(), subprotocols.end(), is_token))
     return bad_request("the subprotocol is not a token");

@@ -70,7 +70,9 @@ bool Session::need_work() noexcept {
 
 // Lets go of it when nothing is under way any more.
 void Session::rest() noexcept {
-  if (work_ == nullptr || !state_.is_plain() || !work_->is_at_rest()) return;
+  State rest = state_;
+  rest.hixie = false;  // which stays
+  if (work_ == nullptr || !rest.is_plain() || !work_->is_at_rest()) return;
   Pool& pool = outbox_.pool();
   if (pool.spare() == nullptr)
     pool.spare() = std::move(work_);

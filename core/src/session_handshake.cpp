@@ -94,7 +94,7 @@ Refusal Session::receive_request(const Request& request) noexcept {
     handshake.is_upgrade = request.is_upgrade();
     handshake.key = request.headers["Sec-WebSocket-Key"];
     for (const auto& each : request.subprotocols()) handshake.subprotocols.emplace_back(each);
-    if (handshake.is_upgrade) take_version(request);
+    if (handshake.is_upgrade && options_.drafts) take_version(request);
     state_.phase = Phase::deciding;
     return {};
   } catch (const std::bad_alloc&) {

@@ -24,11 +24,17 @@ TlsFilter& filter_of(const SSL* ssl) noexcept {
 // The session that each host gave last, to continue it.
 class Sessions {
  public:
-  // Once: a ticket that is used twice ties its uses together (RFC 8446 section C.4).
+  // One of TLS 1.3 once: a ticket that is used twice ties its uses together (RFC 8446 section C.4),
+  // and with each use comes another.
   Session take(const std::string& host) {
     const std::lock_guard lock{mutex_};
-    auto found = kept_.extract(host);
-    return found ? std::move(found.mapped()) : nullptr;
+    const auto found = kept_.find(host);
+    if (found == kept_.end()) return nullptr;
+    SSL_SESSION* const session = found->second.get();
+    if (SSL_SESSION_get_protocol_version(session) == TLS1_3_VERSION)
+      return std::move(kept_.extract(found).mapped());
+    SSL_SESSION_up_ref(session);
+    return Session{session};
   }
   void put(const std::string& host, Session session) {
     const std::lock_guard lock{mutex_};

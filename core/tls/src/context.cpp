@@ -1,7 +1,6 @@
 #include "context.hpp"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include <cerrno>
@@ -13,8 +12,11 @@
 namespace timtow::tls {
 namespace {
 
-// Who runs a server at night is not asked for a password.
-int no_password(char*, int, int, void*) { return 0; }
+// Who starts a server at night is not asked for a password; that one was wanted is noted.
+int no_password(char*, int, int, void* asked) {
+  if (asked != nullptr) *static_cast<bool*>(asked) = true;
+  return -1;
+}
 
 Error check_readable(const char* what, const std::string& file) {
   std::FILE* const opened = std::fopen(file.c_str(), "re");
@@ -30,11 +32,6 @@ Error check_readable(const char* what, const std::string& file) {
 Error bad_file(const char* what, const std::string& file, const char* wanted) {
   return make_error(errc::bad_file, "the %s %.100s cannot be used (%s): it has to be %s", what,
                     file.c_str(), last_reason(), wanted);
-}
-
-bool is_key_encrypted() noexcept {
-  const unsigned long queued = ERR_peek_last_error();
-  return ERR_GET_LIB(queued) == ERR_LIB_PEM && ERR_GET_REASON(queued) == PEM_R_BAD_PASSWORD_READ;
 }
 
 }  // namespace
@@ -67,11 +64,15 @@ Error use_certificate(SSL_CTX* context, const Certificate& certificate) {
   ERR_clear_error();
   if (SSL_CTX_use_certificate_chain_file(context, chain.c_str()) != 1)
     return bad_file("certificate file", chain, "PEM, and the server's own certificate first");
-  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) == 1) return {};
+  bool is_encrypted = false;
+  SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
+  const bool is_used = SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) == 1;
+  SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
+  if (is_used) return {};
   if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
     return make_error(errc::wrong_key, "the key in %.80s is not that of the certificate in %.80s",
                       key.c_str(), chain.c_str());
-  if (is_key_encrypted())
+  if (is_encrypted)
     return make_error(errc::bad_file,
                       "the key file %.100s is encrypted, and there is nobody to ask for its "
                       "password: decrypt it (openssl pkey)",

@@ -353,10 +353,10 @@ MutableBytes TlsFilter::plain_space() noexcept {
   return space.first(std::min(space.size(), ciphertext_at - at));
 }
 
-// What was not read yet stays.
+// What was not read yet stays, unless nothing behind the end matters.
 void TlsFilter::keep_input() noexcept {
   const Bytes left = std::exchange(input_, {});
-  if (left.empty()) {
+  if (left.empty() || outcome_ != Outcome::none) {
     held_.release();
   } else if (held_.holds(left.data())) {
     held_.drop(held_.size() - left.size());

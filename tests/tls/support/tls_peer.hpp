@@ -22,6 +22,18 @@ using Context = std::unique_ptr<SSL_CTX, FreeContext>;
 inline Context client_context() { return Context{SSL_CTX_new(TLS_client_method())}; }
 inline Context server_context() { return Context{SSL_CTX_new(TLS_server_method())}; }
 
+// SNI.
+inline void ask_for(SSL* ssl, std::string name) {
+  SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
+}
+
+inline std::string common_name(const X509* certificate) {
+  if (certificate == nullptr) return "nobody";
+  char text[100] = "";
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, text, sizeof text);
+  return text;
+}
+
 class TlsPeer {
  public:
   TlsPeer(SSL_CTX* context, bool is_client) : ssl_(SSL_new(context), SSL_free) {
@@ -84,6 +96,7 @@ class TlsPeer {
         has_ended = true;
         return;
       default: {
+        if (!failure.empty()) return;
         const char* const reason = ERR_reason_error_string(ERR_peek_error());
         failure = reason != nullptr ? reason : "unknown";
       }

@@ -65,7 +65,7 @@ class ServerContext final : public ServerSecurity {
  public:
   struct Options {
     // The first that is for the name which a client asks for (SNI), or the first of all.
-    std::vector<Certificate> certificates;
+    std::vector<Certificate> certificates = {};
     ClientCertificates client_certificates = ClientCertificates::none;
     std::string client_ca_file = {};  // PEM: who may have issued them
     Version min_version = Version::tls1_2;

@@ -70,6 +70,10 @@ class Client::Core final : public Connection::Owner,
       return make_error(errc::cancelled, "the client is connecting or connected: close() it first");
     Url url;
     if (Error error = Url::parse(options_.url, url)) return error;
+    if (url.secure)
+      return make_error(errc::bad_address,
+                        "wss:// needs TLS, which this client does not speak: "
+                        "use ws://, or a proxy that speaks it");
     url_ = std::move(url);
     std::string cookies;
     for (const auto& [name, value] : options_.cookies) {
@@ -186,8 +190,8 @@ class Client::Core final : public Connection::Owner,
   void start() noexcept {
     deadline_ = loop_.now() + options_.connect_time;
     try {
-      const Endpoint name =
-          options_.endpoint.value_or(Endpoint{.host = url_.host, .port = url_.port, .path = {}});
+      const Endpoint name = options_.endpoint.value_or(
+          Endpoint{.host = url_.host, .port = url_.port, .path = url_.path});
       if (name.is_unix()) return start_connecting({name});
       step_ = Step::resolving;
       call_in(options_.connect_time);

@@ -31,7 +31,7 @@ struct Reconnect {
 };
 
 struct ClientOptions {
-  std::string url;  // ws://host:port/path?query
+  std::string url;  // ws://host:port/path?query, or ws+unix:/path/to/socket:/path?query
   // In our order of preference; Connection::subprotocol() is what the server chose.
   std::vector<std::string> subprotocols = {};
   // Origin, Authorization and others.

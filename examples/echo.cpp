@@ -16,6 +16,8 @@ constexpr char help[] =
     "  --host HOST          address or name to listen on (127.0.0.1)\n"
     "  --port PORT          0 for any free one (9001)\n"
     "  --max-message BYTES  the largest message taken (16777216)\n"
+    "  --origin ORIGIN      let pages of this origin in as well, or of \"any\"; may be given "
+    "again\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -31,11 +33,18 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
     peer.reject(404, "There is only / here.\n");
 }
 
+void allow(timtow::OriginPolicy& origins, std::string_view origin) {
+  if (origin == "any")
+    origins.any = true;
+  else
+    origins.allowed.emplace_back(origin);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   timtow::Endpoint endpoint{.host = "127.0.0.1", .port = 9001, .path = {}};
-  timtow::Limits limits;
+  timtow::ServerOptions options;
   bool quiet = false;
   example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
   while (arguments.next()) {
@@ -44,7 +53,9 @@ int main(int argc, char** argv) {
     else if (arguments.option() == "--port")
       arguments.number(endpoint.port);
     else if (arguments.option() == "--max-message")
-      arguments.number(limits.message_bytes);
+      arguments.number(options.limits.message_bytes);
+    else if (arguments.option() == "--origin")
+      allow(options.origins, arguments.value());
     else if (arguments.option() == "--quiet")
       quiet = true;
     else
@@ -58,7 +69,7 @@ int main(int argc, char** argv) {
     peer.send(message);
   };
   if (!quiet) example::report(handlers);
-  timtow::Server server{loop, handlers, {.limits = limits}};
+  timtow::Server server{loop, handlers, options};
   if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
 
   const example::StopSignals stop{

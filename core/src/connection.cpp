@@ -169,6 +169,7 @@ void Connection::dispatch_other(const Event& event) {
     }
     user_data_.reset();
   } else if (const auto* request = event.request()) {
+    if (!is_admitted(*request)) return;
     if (on.on_request)
       on.on_request(*this, *request);
     else
@@ -180,15 +181,31 @@ void Connection::dispatch_other(const Event& event) {
   open_if_accepted();
 }
 
+// Answers a request that the owner does not want the application to see.
+bool Connection::is_admitted(const Request& request) noexcept {
+  try {
+    const Refusal refusal = owner_.admit(request);
+    if (!refusal) return true;
+    if (const Error error = session_.reject(refusal)) session_.lost(error.code);
+  } catch (const std::bad_alloc&) {
+    session_.lost(make_error_code(errc::no_memory));
+  }
+  return false;
+}
+
 // What is answered for an application without on_request.
 void Connection::answer(const Request& request) noexcept {
   try {
-    const Error error =
-        request.is_upgrade()
-            ? accept()
-            : session_.respond({.status = 426,
+    std::string_view subprotocol;
+    Error error;
+    if (!request.is_upgrade())
+      error = session_.respond({.status = 426,
                                 .body = "This is a WebSocket server: ask for an upgrade.\n",
                                 .headers = {{"Upgrade", "websocket"}}});
+    else if (const Refusal refusal = owner_.choose(request, subprotocol))
+      error = session_.reject(refusal);
+    else
+      error = accept({.subprotocol = subprotocol, .headers = {}});
     if (error) session_.lost(error.code);
   } catch (const std::bad_alloc&) {
     session_.lost(make_error_code(errc::no_memory));

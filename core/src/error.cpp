@@ -42,6 +42,10 @@ class Category final : public std::error_category {
         return "request is not an upgrade";
       case errc::no_request:
         return "no request is waiting";
+      case errc::origin_refused:
+        return "origin refused";
+      case errc::no_subprotocol:
+        return "no subprotocol in common";
       case errc::protocol_error:
         return "protocol error";
       case errc::invalid_utf8:

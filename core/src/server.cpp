@@ -10,7 +10,11 @@ class Server::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, Handlers handlers, ServerOptions options)
-      : Owner(std::move(handlers)), loop_(on), session_options_{.limits = options.limits} {}
+      : Owner(std::move(handlers)),
+        loop_(on),
+        options_(std::move(options)),
+        session_options_{.limits = options_.limits},
+        fault_(check_options()) {}
 
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
@@ -33,14 +37,14 @@ class Server::Core final : public Connection::Owner,
   // `make` asks the loop for a listener.
   template <typename Make>
   Error listen(Make make) {
-    if (shutdown_timer_) return was_shut_down();
+    if (Error error = cannot_serve()) return error;
     Error error;
     if (Listener* listener = make(error)) listeners_.push_back(listener);
     return error;
   }
 
   Error adopt(Socket socket, const Request* request, Bytes already_read) {
-    if (shutdown_timer_) return was_shut_down();
+    if (Error error = cannot_serve()) return error;
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
     Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
@@ -97,8 +101,29 @@ class Server::Core final : public Connection::Owner,
   }
 
  private:
-  static Error was_shut_down() noexcept {
-    return make_error(errc::cancelled, "the server was shut down: make another one");
+  Error check_options() const {
+    for (const std::string& each : options_.subprotocols)
+      if (!is_token(each))
+        return make_error(errc::invalid_header, "the subprotocol \"%.64s\" is no token",
+                          each.c_str());
+    return options_.origins.check();
+  }
+  Error cannot_serve() const {
+    if (shutdown_timer_)
+      return make_error(errc::cancelled, "the server was shut down: make another one");
+    return fault_;
+  }
+
+  Refusal admit(const Request& request) override {
+    if (!request.is_upgrade()) return {};
+    return check_origin(options_.origins, request, {request.host(), {}});
+  }
+  Refusal choose(const Request& request, std::string_view& subprotocol) override {
+    subprotocol = options_.choose_subprotocol ? options_.choose_subprotocol(request)
+                                              : choose_subprotocol(request, options_.subprotocols);
+    if (!subprotocol.empty() || !options_.needs_subprotocol) return {};
+    return {400, make_error(errc::no_subprotocol,
+                            "the client offers no subprotocol that is spoken here")};
   }
   // Called inside a batch: before that ends, no handler is called and no connection released.
   void abort_all() noexcept {
@@ -114,7 +139,9 @@ class Server::Core final : public Connection::Owner,
   }
 
   Loop& loop_;
+  const ServerOptions options_;
   SessionOptions session_options_;
+  const Error fault_;
   std::vector<Listener*> listeners_;
   std::unique_ptr<Timer> shutdown_timer_;
   std::vector<std::function<void()>> shutdown_done_;

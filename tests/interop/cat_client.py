@@ -740,7 +740,7 @@ echo_server.add_cases(CommandLine, [
     ("unknown option", 'unknown option "--verbose"', "ws://localhost/", "--verbose"),
     ("two urls", 'unknown option "ws://b/"', "ws://a/", "ws://b/"),
     ("empty", "which server", ""),
-    ("http", "scheme is not ws", "http://localhost/"),
+    ("http", "scheme is none of ws", "http://localhost/"),
     ("wss", "needs TLS", "wss://localhost/"),
     ("no scheme", "no scheme", "localhost:9001"),
     ("no host", "no host", "ws:///"),

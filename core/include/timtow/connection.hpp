@@ -24,7 +24,9 @@ class Connection;
 // may do everything: send, close, abort, destroy the server. They must not throw.
 struct Handlers {
   // A request: accept() it, respond() to it or reject() it, now or later (Limits::handshake_time
-  // runs). When empty, upgrades are accepted and other requests answered 426.
+  // runs). When empty, upgrades are accepted, with a subprotocol that ServerOptions name, and other
+  // requests answered 426. Upgrades from pages that ServerOptions::origins keep out do not get
+  // here.
   std::function<void(Connection&, const Request&)> on_request;
   // Client: the answer to our upgrade. One that accepts it comes before on_open, one that refuses
   // before on_error.
@@ -106,6 +108,12 @@ class Connection final : private TransportEvents, private Deferred, private Time
       unsigned& walks;
     };
 
+    // Server: whether the application is to see the request; otherwise it is answered as the
+    // Refusal says. Throws std::bad_alloc.
+    virtual Refusal admit(const Request&) { return {}; }
+    // Server: the subprotocol for an application without on_request, or why there has to be one.
+    // Throws std::bad_alloc.
+    virtual Refusal choose(const Request&, std::string_view&) { return {}; }
     // A connection is over, and was let go of.
     virtual void released() noexcept = 0;
     std::size_t place_of(std::uint64_t id) const noexcept;
@@ -192,6 +200,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   void pump() noexcept;
   void dispatch(const Event& event);
   [[gnu::noinline]] void dispatch_other(const Event& event);
+  bool is_admitted(const Request& request) noexcept;
   void answer(const Request& request) noexcept;
   void open_if_accepted();
   [[gnu::noinline]] errc send_otherwise(const Message& message);

@@ -70,9 +70,9 @@ struct Request {
 
   // Whether it asks for a WebSocket. If not, it is a plain GET that the application may answer.
   bool is_upgrade() const { return headers.has_token("Upgrade", "websocket"); }
-  // Whether the page it came from lives at this host and port, or no browser sent it. A server
-  // whose cookies mean something has to ask this (RFC 6455 section 10.2). The scheme is not
-  // compared: only who ends TLS knows ours.
+  // Whether the page it came from lives at this host and port, or no browser sent it. A Server asks
+  // this by itself (ServerOptions::origins); who has none has to (RFC 6455 section 10.2). The
+  // scheme is not compared: only who ends TLS knows ours.
   bool is_same_origin() const noexcept;
 
   // What the client offers, in its order of preference.

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "timtow/connection.hpp"
@@ -17,17 +19,29 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/origin_policy.hpp"
 
 namespace timtow {
 
 // What a server does for every connection.
 struct ServerOptions {
   Limits limits = {};
+  // In our order of preference: the first that the client offers is taken. For servers without
+  // Handlers::on_request; in one, choose_subprotocol() does the same.
+  std::vector<std::string> subprotocols = {};
+  // In place of those: returns one that the client offers (Request::subprotocols()), or nothing.
+  std::function<std::string_view(const Request&)> choose_subprotocol = {};
+  // Where none is found the upgrade is accepted without, and the client decides: browsers then
+  // close if they had offered any. With this it is refused, with 400.
+  bool needs_subprotocol = false;
+  // Whose pages may open a connection. Asked of each upgrade, before on_request.
+  OriginPolicy origins = {};
 };
 
 class Server {
  public:
-  // The loop must outlive the server and every connection that is kept.
+  // The loop must outlive the server and every connection that is kept. What is wrong in the
+  // options is the error of listen() and adopt().
   Server(Loop& loop, Handlers handlers, ServerOptions options = {});
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

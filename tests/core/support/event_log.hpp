@@ -57,6 +57,10 @@ inline std::string name_of(const std::error_code& code) {
       return "not_an_upgrade";
     case errc::no_request:
       return "no_request";
+    case errc::origin_refused:
+      return "origin_refused";
+    case errc::no_subprotocol:
+      return "no_subprotocol";
     case errc::protocol_error:
       return "protocol_error";
     case errc::invalid_utf8:

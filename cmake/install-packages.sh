@@ -23,6 +23,7 @@ test=(
   clang clang-format clang-tidy libclang-rt-14-dev llvm git
   doctest-dev python3-wsproto
   chromium chromium-driver python3-selenium
+  nginx-light haproxy tinyproxy openssl
   valgrind
 )
 

@@ -18,6 +18,9 @@ constexpr char help[] =
     "  --max-message BYTES  the largest message taken (16777216)\n"
     "  --origin ORIGIN      let pages of this origin in as well, or of \"any\"; may be given "
     "again\n"
+    "  --trusted-proxy NET  believe what proxies of this network say of clients, as 10.0.0.0/8 or\n"
+    "                       unix: (X-Forwarded-For); may be given again\n"
+    "  --proxy-protocol     and demand a PROXY header of them\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -56,6 +59,10 @@ int main(int argc, char** argv) {
       arguments.number(options.limits.message_bytes);
     else if (arguments.option() == "--origin")
       allow(options.origins, arguments.value());
+    else if (arguments.option() == "--trusted-proxy")
+      options.trusted_proxies.emplace_back(arguments.value());
+    else if (arguments.option() == "--proxy-protocol")
+      options.proxy_protocol = true;
     else if (arguments.option() == "--quiet")
       quiet = true;
     else

@@ -174,21 +174,6 @@ std::string_view Request::query() const noexcept {
   return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
 }
 
-std::string_view Request::cookie(std::string_view name) const {
-  for (const auto& header : headers) {
-    if (!equal_ignoring_case(header.name, "Cookie")) continue;
-    for (std::string_view rest = header.value; !rest.empty();) {
-      const auto end = std::min(rest.find(';'), rest.size());
-      const std::string_view pair = trimmed(rest.substr(0, end));
-      const auto equals = pair.find('=');
-      if (equals != std::string_view::npos && pair.substr(0, equals) == name)
-        return pair.substr(equals + 1);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
-  return {};
-}
-
 std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 101:

@@ -3,6 +3,8 @@
 #include <new>
 #include <utility>
 
+#include "connection_proxied.hpp"
+
 namespace timtow {
 // What lives as long as the server or one of its connections.
 class Server::Core final : public Connection::Owner,
@@ -22,7 +24,9 @@ class Server::Core final : public Connection::Owner,
 
   TransportEvents* accepted() noexcept override {
     try {
-      return &add(shared_from_this(), loop_, Role::server, session_options_).events();
+      Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
+      auto proxied = proxied_for(connection);
+      return proxied != nullptr ? proxied.release() : &connection.events();
     } catch (const std::bad_alloc&) {
       accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
@@ -48,11 +52,16 @@ class Server::Core final : public Connection::Owner,
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
     Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
+    auto proxied = request == nullptr ? proxied_for(connection) : nullptr;
+    TransportEvents& events = proxied != nullptr ? *proxied : connection.events();
     Error error;
-    if (Transport* transport = loop_.adopt(socket, connection.events(), error))
-      connection.start(*transport, request, input);
-    else
+    Transport* const transport = loop_.adopt(socket, events, error);
+    if (transport == nullptr)
       remove(connection.id());
+    else if (proxied != nullptr)
+      proxied.release()->start(*transport, input);
+    else
+      connection.start(*transport, request, input);
     return error;
   }
 
@@ -101,7 +110,11 @@ class Server::Core final : public Connection::Owner,
   }
 
  private:
-  Error check_options() const {
+  Error check_options() {
+    if (Error error = Networks::parse(options_.trusted_proxies, trusted_)) return error;
+    if (options_.proxy_protocol && trusted_.empty())
+      return make_error(errc::bad_address,
+                        "ServerOptions::proxy_protocol is on, and trusted_proxies are none");
     for (const std::string& each : options_.subprotocols)
       if (!is_token(each))
         return make_error(errc::invalid_header, "the subprotocol \"%.64s\" is no token",
@@ -114,9 +127,29 @@ class Server::Core final : public Connection::Owner,
     return fault_;
   }
 
-  Refusal admit(const Request& request) override {
-    if (!request.is_upgrade()) return {};
-    return check_origin(options_.origins, request, {request.host(), {}});
+  // Takes the PROXY header off its stream; null where none is asked for.
+  std::unique_ptr<Proxied> proxied_for(Connection& connection) {
+    if (!options_.proxy_protocol) return nullptr;
+    try {
+      return std::make_unique<Proxied>(connection.events(), loop_, trusted_);
+    } catch (const std::bad_alloc&) {
+      remove(connection.id());
+      throw;
+    }
+  }
+
+  Refusal admit(const Request& request, const Connection& connection,
+                std::optional<Endpoint>& client) override {
+    Destination destination{request.host(), {}};
+    std::optional<Forwarded> told;
+    if (!trusted_.empty())
+      told = parse_forwarded(request, connection.peer(), trusted_, options_.forwarded_header);
+    if (told) {
+      client = told->client;
+      if (!told->host.empty()) destination.host = told->host;
+      destination.scheme = told->scheme;
+    }
+    return request.is_upgrade() ? check_origin(options_.origins, request, destination) : Refusal{};
   }
   Refusal choose(const Request& request, std::string_view& subprotocol) override {
     subprotocol = options_.choose_subprotocol ? options_.choose_subprotocol(request)
@@ -141,6 +174,7 @@ class Server::Core final : public Connection::Owner,
   Loop& loop_;
   const ServerOptions options_;
   SessionOptions session_options_;
+  Networks trusted_;
   const Error fault_;
   std::vector<Listener*> listeners_;
   std::unique_ptr<Timer> shutdown_timer_;

@@ -54,7 +54,8 @@ class CommandLine(unittest.TestCase):
     def test_help(self):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        for option in ("--host", "--port", "--max-message", "--origin", "--quiet", "--help",
+        for option in ("--host", "--port", "--max-message", "--origin", "--trusted-proxy",
+                       "--proxy-protocol", "--quiet", "--help",
                        "--version"):
             self.assertIn(f"  {option} ", result.stdout)
 
@@ -113,6 +114,9 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(tuple(status(port, origin) for origin in
                                    (b"http://h", b"https://a", b"null")), expected)
             self.end(process)
+        self.assertRegex(self.refused("--trusted-proxy", "localhost"),
+                         '^"localhost" is no network; networks look like ')
+        self.assertRegex(self.refused("--proxy-protocol"), "trusted_proxies are none")
         self.assertRegex(self.refused("--origin", "example.org"),
                          '^"example.org" is no origin; origins look like ')
 

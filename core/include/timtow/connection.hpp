@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -110,7 +111,10 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
     // Server: whether the application is to see the request; otherwise it is answered as the
     // Refusal says. Throws std::bad_alloc.
-    virtual Refusal admit(const Request&) { return {}; }
+    // `client` is whose it is, where that is not the connection's peer.
+    virtual Refusal admit(const Request&, const Connection&, std::optional<Endpoint>&) {
+      return {};
+    }
     // Server: the subprotocol for an application without on_request, or why there has to be one.
     // Throws std::bad_alloc.
     virtual Refusal choose(const Request&, std::string_view&) { return {}; }
@@ -174,6 +178,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
   void pause();
   void resume();
 
+  // The other end of the stream; empty when it is closed. Behind a PROXY header: whom that names.
+  // Throws std::bad_alloc.
+  Endpoint peer() const;
+  // Server: who the client is, as trusted proxies tell it (see ServerOptions::trusted_proxies),
+  // from on_request on and for good; or else the peer. Throws std::bad_alloc.
+  Endpoint client_address() const;
+
   bool is_open() const noexcept { return session_.is_open(); }
   std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
   // Bytes that the peer has not taken yet, and whether they passed the high water.
@@ -231,7 +242,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
   Owner& owner_;
   Transport* transport_ = nullptr;
   Session session_;
-  std::unique_ptr<std::any> user_data_;
+  // What few connections have.
+  struct Extra {
+    std::any user_data;
+    std::optional<Endpoint> client;  // that a proxy told of
+  };
+  Extra& extra();
+  std::unique_ptr<Extra> extra_;
 };
 
 }  // namespace timtow

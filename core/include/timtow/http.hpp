@@ -65,7 +65,7 @@ struct Request {
   // "example.org:8080": of the Host header, unless the target names one (RFC 9112 section 3.2.2).
   std::string_view host() const noexcept;
   std::string_view origin() const noexcept { return headers["Origin"]; }
-  // The value of a cookie; empty when there is none (RFC 6265 section 4.2).
+  // The value of a cookie, the first of that name; empty when there is none. See parse_cookies().
   std::string_view cookie(std::string_view name) const;
 
   // Whether it asks for a WebSocket. If not, it is a plain GET that the application may answer.

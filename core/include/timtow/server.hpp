@@ -17,6 +17,7 @@
 #include "timtow/connection.hpp"
 #include "timtow/endpoint.hpp"
 #include "timtow/error.hpp"
+#include "timtow/forwarded.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
 #include "timtow/origin_policy.hpp"
@@ -36,6 +37,14 @@ struct ServerOptions {
   bool needs_subprotocol = false;
   // Whose pages may open a connection. Asked of each upgrade, before on_request.
   OriginPolicy origins = {};
+  // Proxies that tell the truth of who the client is: "10.0.0.0/8", "127.0.0.1", "::1", "unix:".
+  // What they say in this header is Connection::client_address(), and `origins` are asked of the
+  // host and scheme that they were asked for.
+  std::vector<std::string> trusted_proxies = {};
+  ForwardedHeader forwarded_header = ForwardedHeader::x_forwarded_for;
+  // Each of them must begin its connections with a header of the PROXY protocol, version 1 or 2;
+  // whom that names is then Connection::peer(). From others such a header is an error.
+  bool proxy_protocol = false;
 };
 
 class Server {

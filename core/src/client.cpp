@@ -82,7 +82,7 @@ class Client::Core final : public Connection::Owner,
       return make_error(errc::cancelled, "the client is connecting or connected: close() it first");
     Url url;
     if (Error error = Url::parse(options_.url, url)) return error;
-    if (url.secure)
+    if (url.is_secure)
       return make_error(errc::bad_address,
                         "wss:// needs TLS, which this client does not speak: "
                         "use ws://, or a proxy that speaks it");

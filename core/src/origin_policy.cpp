@@ -88,7 +88,7 @@ bool Request::is_same_origin() const noexcept { return !check_origin({}, *this, 
 
 Refusal check_origin(const OriginPolicy& policy, const Request& request, const Destination& to) {
   if (policy.any) return {};
-  if (!request.headers.has("Origin")) {
+  if (request.origin().empty() && !request.headers.has("Origin")) {
     if (policy.without) return {};
     return {403, make_error(errc::origin_refused,
                             "the request has no Origin; this server takes upgrades from pages "

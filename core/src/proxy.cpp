@@ -152,7 +152,7 @@ Error proxy_from_environment(const Url& url, const Environment& environment,
   proxy.reset();
   const char* const exceptions = look_up(environment, "no_proxy");
   if (exceptions != nullptr && is_excepted_by_any(exceptions, url)) return {};
-  const char* named = look_up(environment, url.secure ? "https_proxy" : "http_proxy");
+  const char* named = look_up(environment, url.is_secure ? "https_proxy" : "http_proxy");
   if (named == nullptr || *named == '\0') named = look_up(environment, "all_proxy");
   if (named == nullptr || *named == '\0') return {};
   Proxy read;

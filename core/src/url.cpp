@@ -9,7 +9,7 @@
 namespace timtow {
 namespace {
 
-constexpr std::uint16_t default_port(bool secure) noexcept { return secure ? 443 : 80; }
+constexpr std::uint16_t default_port(bool is_secure) noexcept { return is_secure ? 443 : 80; }
 
 bool is_target(std::string_view text) noexcept {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
@@ -45,7 +45,7 @@ Error parse_unix(std::string_view text, std::string_view rest, Url& url) {
 std::string Url::authority() const {
   const bool v6 = host.find(':') != std::string::npos;
   const std::string name = v6 ? '[' + host + ']' : host;
-  return port == default_port(secure) ? name : name + ':' + std::to_string(port);
+  return port == default_port(is_secure) ? name : name + ':' + std::to_string(port);
 }
 
 Error Url::parse(std::string_view text, Url& url) {
@@ -56,8 +56,8 @@ Error Url::parse(std::string_view text, Url& url) {
   if (equal_ignoring_case(scheme, "ws+unix") && colon < text.size())
     return parse_unix(text, text.substr(colon + 1), url);
   if (!text.substr(colon).starts_with("://")) return refuse("the URL has no scheme");
-  const bool secure = equal_ignoring_case(scheme, "wss");
-  if (!secure && !equal_ignoring_case(scheme, "ws"))
+  const bool is_secure = equal_ignoring_case(scheme, "wss");
+  if (!is_secure && !equal_ignoring_case(scheme, "ws"))
     return refuse("the URL's scheme is none of ws, wss and ws+unix");
 
   const std::string_view rest = text.substr(colon + 3);
@@ -70,7 +70,7 @@ Error Url::parse(std::string_view text, Url& url) {
     return bad("a user in the URL is not sent: use an Authorization header", rest.substr(at),
                example);  // not to repeat a password
 
-  std::uint16_t port = default_port(secure);
+  std::uint16_t port = default_port(is_secure);
   const auto bracket = host.rfind(']');
   if (host.starts_with('[') && bracket == std::string_view::npos)
     return refuse("the URL's IPv6 address is not closed by ]");
@@ -94,7 +94,7 @@ Error Url::parse(std::string_view text, Url& url) {
     return refuse("the URL's host is not one");
   }
   if (host.empty()) return refuse("the URL has no host");
-  url = {.host = std::string{host}, .port = port, .target = {}, .secure = secure};
+  url = {.host = std::string{host}, .port = port, .is_secure = is_secure, .target = {}};
   if (!target.starts_with('/')) url.target = '/';
   url.target += target;
   return {};

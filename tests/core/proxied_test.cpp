@@ -246,6 +246,16 @@ TEST_CASE(
   CHECK(waiting.closed);
 }
 
+TEST_CASE("proxied: a transport that never comes to be leaves nothing behind") {
+  World world;
+  world.options.proxy_protocol = true;
+  world.serve();
+  world.loop.fail_to_open = std::make_error_code(std::errc::not_enough_memory);
+  world.connects(proxy);
+  CHECK(world.heard().size() == 1);
+  CHECK(world.server->size() == 0);
+}
+
 TEST_CASE("proxied: adopted sockets begin with the PROXY header too, but not behind a request") {
   World world;
   world.options.proxy_protocol = true;

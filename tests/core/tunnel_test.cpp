@@ -191,6 +191,14 @@ TEST_CASE("tunnel: a proxy that ends or breaks the stream, or answers what was n
   CHECK(at_once.peer().closed);
 }
 
+TEST_CASE("tunnel: a transport that never comes to be leaves nothing behind") {
+  World world;
+  world.loop.fail_to_open = std::make_error_code(std::errc::not_enough_memory);
+  world.connect();
+  CHECK(world.heard().size() == 1);
+  CHECK_FALSE(world.client->is_active());
+}
+
 TEST_CASE("tunnel: given up before it stands, and after") {
   for (const bool stands : {false, true}) {
     for (const bool destroyed : {false, true}) {

@@ -45,7 +45,7 @@ TEST_CASE("url: host, port and target, and what the Host header says of them") {
     CHECK(url.port == each.port);
     CHECK(url.target == each.target);
     CHECK(url.authority() == each.authority);
-    CHECK(url.secure == (each.text[2] == 's' || each.text[2] == 'S'));
+    CHECK(url.is_secure == (each.text[2] == 's' || each.text[2] == 'S'));
     CHECK_FALSE(url.is_unix());
   }
 }
@@ -68,7 +68,7 @@ TEST_CASE("url: a Unix socket's path, and behind a colon the target") {
     CHECK(url.path == each[1]);
     CHECK(url.target == each[2]);
     CHECK(url.authority() == "localhost");
-    CHECK_FALSE(url.secure);
+    CHECK_FALSE(url.is_secure);
   }
   const char* const bad[][2] = {
       {"ws+unix:", "the path of the Unix socket is not absolute"},

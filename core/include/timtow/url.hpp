@@ -13,8 +13,8 @@ namespace timtow {
 struct Url {
   std::string host;          // a name or an address, IPv6 without brackets
   std::uint16_t port = 80;   // 443 for wss:// that names none
+  bool is_secure = false;    // wss://
   std::string target = "/";  // path and query, as they are sent: nothing is decoded
-  bool secure = false;       // wss://
   std::string path = {};     // of a Unix socket, whose host is localhost; empty for TCP
 
   bool is_unix() const noexcept { return !path.empty(); }

@@ -97,9 +97,9 @@ Result parse_v2(Bytes bytes, ProxyHeader& header) {
 Result ProxyHeader::parse(Bytes bytes, ProxyHeader& header) {
   header = {};
   const std::string_view text = as_text(bytes);
+  // As far as both go.
   const auto begins = [&](std::string_view start) {
-    const std::size_t size = std::min(text.size(), start.size());
-    return text.substr(0, size) == start.substr(0, size);
+    return text.substr(0, start.size()) == start.substr(0, text.size());
   };
   const auto may_be = [&](std::string_view start) {
     return begins(start) && text.size() < start.size();

@@ -9,6 +9,10 @@
 namespace timtow {
 namespace {
 
+// RFC 3986 section 3.2.2, without the comma, that lists separate by, and what is percent-encoded.
+constexpr std::string_view of_name =
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~!$&'()*+;=";
+
 constexpr std::uint16_t default_port(bool is_secure) noexcept { return is_secure ? 443 : 80; }
 
 bool is_target(std::string_view text) noexcept {
@@ -90,7 +94,7 @@ Error Url::parse(std::string_view text, Url& url) {
       return refuse("an address in a URL has no zone: give it in ClientOptions::endpoint");
     if (host.find(':') == std::string_view::npos || !IpAddress::parse(host))
       return refuse("what stands in brackets is no IPv6 address");
-  } else if (host.find_first_of("[]:%") != std::string_view::npos || !is_target(host)) {
+  } else if (host.find_first_not_of(of_name) != std::string_view::npos) {
     return refuse("the URL's host is not one");
   }
   if (host.empty()) return refuse("the URL has no host");

@@ -132,6 +132,8 @@ TEST_CASE("url: what is none is refused with what is wrong, and leaves the other
       {"ws://a]/", "the URL's host is not one"},
       {"ws://a%20b/", "the URL's host is not one"},
       {"ws://a b/", "the URL's host is not one"},
+      {"ws://a}b/", "the URL's host is not one"},
+      {"ws://a,b/", "the URL's host is not one"},
       {"ws://\xC3\xA4.example/", "the URL's host is not one"},
       {"ws://a/b c", "the URL's path is not percent-encoded"},
       {"ws://a/\r\nX: y", "the URL's path is not percent-encoded"},

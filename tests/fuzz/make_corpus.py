@@ -271,6 +271,7 @@ URLS = {
     "bad_zone": b"ws://[fe80::1%25eth0]/",
     "bad_user": b"ws://user:word@example.org/",
     "bad_port": b"ws://a:65536/",
+    "bad_host": b"ws://a}b++/",
     "bad_address": b"1:::2",
     "bad_percent": b"http://a%4@b",
 }

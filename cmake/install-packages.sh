@@ -21,10 +21,10 @@ peers=(
 )
 test=(
   clang clang-format clang-tidy libclang-rt-14-dev llvm git
-  doctest-dev openssl curl python3-wsproto
+  doctest-dev python3-wsproto
   chromium chromium-driver python3-selenium
+  curl haproxy nginx-light openssl tinyproxy
   valgrind
-  haproxy nginx
 )
 
 case "${1-}" in

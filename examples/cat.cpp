@@ -15,13 +15,17 @@ namespace {
 
 constexpr char help[] =
     "sends lines to a WebSocket server, and prints what it answers.\n\n"
-    "  URL                  ws://host:port/path, or wss:// for TLS\n"
+    "  URL                  ws://host:port/path, wss:// for TLS, or\n"
+    "                       ws+unix:/path/to/socket:/path\n"
     "  --subprotocol NAME   offer it; may be given again\n"
     "  --header NAME:VALUE  send it with the request; may be given again\n"
     "  --cookie NAME=VALUE  the same for a cookie\n"
     "  --draft VERSION      ask for a draft before RFC 6455: 8, 7, or 76, 75; 13 is the RFC\n"
     "  --connect ADDRESS    host:port or unix:/path to connect to, if not the URL's\n"
     "  --tls-ca FILE        trust these certificates, in PEM, and not the system's\n"
+    "  --proxy URL          http://user:password@host:port to go through, or \"environment\" for "
+    "that\n"
+    "                       which http_proxy, all_proxy and no_proxy name\n"
     "  --timeout SECONDS    for looking up the name and connecting (10)\n"
     "  --linger SECONDS     how long the server must have been silent before its connection is\n"
     "                       closed behind the end of the input (1)\n"
@@ -68,6 +72,10 @@ Options read_options(example::Arguments& arguments) {
       if (error) arguments.refuse(error.text);
     } else if (arguments.option() == "--tls-ca") {
       tls_ca = arguments.value();
+    } else if (arguments.option() == "--proxy") {
+      options.proxy = arguments.value();
+      options.proxy_from_environment = options.proxy == "environment";
+      if (options.proxy_from_environment) options.proxy.clear();
     } else if (arguments.option() == "--timeout") {
       options.connect_time = seconds();
     } else if (arguments.option() == "--linger") {

@@ -17,6 +17,11 @@ constexpr char help[] =
     "  --host HOST          address or name to listen on (127.0.0.1)\n"
     "  --port PORT          0 for any free one (9001)\n"
     "  --max-message BYTES  the largest message taken (16777216)\n"
+    "  --origin ORIGIN      let pages of this origin in as well, or of \"any\"; may be given "
+    "again\n"
+    "  --trusted-proxy NET  believe what proxies of this network say of clients, as 10.0.0.0/8 or\n"
+    "                       unix: (X-Forwarded-For); may be given again\n"
+    "  --proxy-protocol     and demand a PROXY header of them\n"
     "  --drafts             speak the drafts before RFC 6455 as well\n"
     "  --tls-cert FILE      speak TLS: its certificate, with those of its issuers, in PEM\n"
     "  --tls-key FILE       and its key\n"
@@ -35,6 +40,13 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
     peer.reject(404, "There is only / here.\n");
 }
 
+void allow(timtow::OriginPolicy& origins, std::string_view origin) {
+  if (origin == "any")
+    origins.any = true;
+  else
+    origins.allowed.emplace_back(origin);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,6 +63,12 @@ int main(int argc, char** argv) {
       arguments.number(endpoint.port);
     else if (arguments.option() == "--max-message")
       arguments.number(options.limits.message_bytes);
+    else if (arguments.option() == "--origin")
+      allow(options.origins, arguments.value());
+    else if (arguments.option() == "--trusted-proxy")
+      options.trusted_proxies.emplace_back(arguments.value());
+    else if (arguments.option() == "--proxy-protocol")
+      options.proxy_protocol = true;
     else if (arguments.option() == "--drafts")
       options.drafts = true;
     else if (arguments.option() == "--tls-cert")

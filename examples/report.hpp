@@ -15,7 +15,9 @@ inline void announce(const char* loop, const timtow::Server& server, const char*
 
 inline void report(timtow::Handlers& handlers) {
   handlers.on_open = [](timtow::Connection& peer) {
-    std::printf("%llu: open\n", static_cast<unsigned long long>(peer.id()));
+    std::printf("%llu: open, from %s\n", static_cast<unsigned long long>(peer.id()),
+                to_string(peer.client_address()).c_str());
+    std::fflush(stdout);
   };
   handlers.on_close = [](timtow::Connection& peer, const timtow::Closed& closed) {
     std::printf("%llu: closed, %u%s%s\n", static_cast<unsigned long long>(peer.id()),

@@ -1,28 +1,40 @@
 #include "timtow/client.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 #include <random>
 #include <utility>
 
+#include "connection_tunnel.hpp"
+#include "timtow/cookie.hpp"
 #include "timtow/http.hpp"
 #include "timtow/url.hpp"
 
 namespace timtow {
 namespace {
 
-// RFC 6265 section 4.1.1.
-bool is_cookie_value(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return c > ' ' && c <= '~' && c != '"' && c != ',' && c != ';' && c != '\\';
-  });
-}
-
 // Whether to ask again would be answered alike.
 bool is_final(const std::error_code& code, int status) noexcept {
+  const bool is_proxys = code.category() == proxy_category();
+  if (is_proxys) status = code.value();
   if (code == errc::bad_response || code == errc::handshake_too_large) return true;
   const bool may_pass = status == 408 || status == 425 || status == 429;
-  return code == errc::rejected && status >= 300 && status < 500 && !may_pass;
+  return (code == errc::rejected || is_proxys) && status >= 300 && status < 500 && !may_pass;
+}
+
+// The way to the server, if not straight.
+Error choose_proxy(const ClientOptions& options, const Url& url, std::optional<Proxy>& proxy) {
+  const bool is_elsewhere = options.endpoint || url.is_unix();
+  if (options.proxy.empty()) {
+    if (!options.proxy_from_environment || is_elsewhere) return {};
+    return proxy_from_environment(
+        url, [](const char* name) { return std::getenv(name); }, proxy);
+  }
+  if (is_elsewhere)
+    return make_error(errc::bad_address,
+                      "a proxy leads to the URL's host and port, and not to another endpoint");
+  return Proxy::parse(options.proxy, proxy.emplace());
 }
 
 // As good as forever, and far from where the clock ends.
@@ -74,7 +86,10 @@ class Client::Core final : public Connection::Owner,
       return make_error(errc::tls_needed,
                         "for %.100s a TLS context is needed: set ClientOptions::tls",
                         options_.url.c_str());
+    std::optional<Proxy> proxy;
+    if (Error error = choose_proxy(options_, url, proxy)) return error;
     url_ = std::move(url);
+    proxy_ = std::move(proxy);
     std::string cookies;
     for (const auto& [name, value] : options_.cookies) {
       if (!is_token(name) || !is_cookie_value(value))
@@ -169,11 +184,15 @@ class Client::Core final : public Connection::Owner,
 
   // -- An attempt, step by step -------------------------------------------------------------------
 
-  // Whom the transport tells: the connection, or what secures it.
+  // Whom the transport tells: the connection, or what stands between: the tunnel, and TLS in it.
   TransportEvents* events_of(Connection& connection) {
-    if (!url_.is_secure) return &connection.events();
     try {
-      return options_.tls->secure(loop_, connection.events(), url_.host).release();
+      std::unique_ptr<Filter> tls;
+      if (url_.is_secure) tls = options_.tls->secure(loop_, connection.events(), url_.host);
+      TransportEvents* events = tls != nullptr ? tls.get() : &connection.events();
+      if (proxy_) events = new Tunnel{*events, loop_, format_connect(*proxy_, url_)};
+      tls.release();
+      return events;
     } catch (const std::bad_alloc&) {
       remove(connection.id());
       throw;
@@ -202,8 +221,9 @@ class Client::Core final : public Connection::Owner,
   void start() noexcept {
     deadline_ = loop_.now() + options_.connect_time;
     try {
-      const Endpoint name =
-          options_.endpoint.value_or(Endpoint{.host = url_.host, .port = url_.port, .path = {}});
+      Endpoint name = options_.endpoint.value_or(
+          Endpoint{.host = url_.host, .port = url_.port, .path = url_.path});
+      if (proxy_) name = {.host = proxy_->host, .port = proxy_->port, .path = {}};
       if (name.is_unix()) return start_connecting({name});
       step_ = Step::resolving;
       call_in(options_.connect_time);
@@ -247,7 +267,8 @@ class Client::Core final : public Connection::Owner,
 
   // Before there was a connection.
   void attempt_failed(std::error_code code, const char* cause) noexcept {
-    failed(true, make_error(code, "cannot connect to %.100s: %s", options_.url.c_str(), cause));
+    failed(true, make_error(code, "cannot connect to %.100s%s: %s", options_.url.c_str(),
+                            proxy_ ? " (through its proxy)" : "", cause));
   }
 
   // -- What the connection tells ------------------------------------------------------------------
@@ -325,6 +346,7 @@ class Client::Core final : public Connection::Owner,
   Handlers theirs_;
 
   Url url_;
+  std::optional<Proxy> proxy_;
   std::string host_;
   std::string cookies_;
 

@@ -170,8 +170,9 @@ void Connection::dispatch_other(const Event& event) {
     } else if (closed->error != nullptr && on.on_error) {
       on.on_error(*closed->error);
     }
-    user_data_.reset();
+    if (extra_ != nullptr) extra_->user_data.reset();
   } else if (const auto* request = event.request()) {
+    if (!is_admitted(*request)) return;
     if (on.on_request)
       on.on_request(*this, *request);
     else
@@ -185,15 +186,33 @@ void Connection::dispatch_other(const Event& event) {
   open_if_accepted();
 }
 
+// Answers a request that the owner does not want the application to see.
+bool Connection::is_admitted(const Request& request) noexcept {
+  try {
+    std::optional<Endpoint> client;
+    const Refusal refusal = owner_.admit(request, *this, client);
+    if (client) extra().client = std::move(client);
+    if (!refusal) return true;
+    if (const Error error = session_.reject(refusal)) session_.lost(error.code);
+  } catch (const std::bad_alloc&) {
+    session_.lost(make_error_code(errc::no_memory));
+  }
+  return false;
+}
+
 // What is answered for an application without on_request.
 void Connection::answer(const Request& request) noexcept {
   try {
-    const Error error =
-        request.is_upgrade()
-            ? accept()
-            : session_.respond({.status = 426,
+    std::string_view subprotocol;
+    Error error;
+    if (!request.is_upgrade())
+      error = session_.respond({.status = 426,
                                 .body = "This is a WebSocket server: ask for an upgrade.\n",
                                 .headers = {{"Upgrade", "websocket"}}});
+    else if (const Refusal refusal = owner_.choose(request, subprotocol))
+      error = session_.reject(refusal);
+    else
+      error = accept({.subprotocol = subprotocol, .headers = {}});
     if (error) session_.lost(error.code);
   } catch (const std::bad_alloc&) {
     session_.lost(make_error_code(errc::no_memory));
@@ -291,9 +310,19 @@ void Connection::abort() {
   serve_later();
 }
 
-std::any& Connection::user_data() {
-  if (user_data_ == nullptr) user_data_ = std::make_unique<std::any>();
-  return *user_data_;
+Connection::Extra& Connection::extra() {
+  if (extra_ == nullptr) extra_ = std::make_unique<Extra>();
+  return *extra_;
+}
+
+std::any& Connection::user_data() { return extra().user_data; }
+
+Endpoint Connection::peer() const {
+  return transport_ == nullptr ? Endpoint{} : transport_->peer();
+}
+
+Endpoint Connection::client_address() const {
+  return extra_ != nullptr && extra_->client ? *extra_->client : peer();
 }
 
 void Connection::pause() {

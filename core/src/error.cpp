@@ -42,6 +42,18 @@ class Category final : public std::error_category {
         return "request is not an upgrade";
       case errc::no_request:
         return "no request is waiting";
+      case errc::origin_refused:
+        return "origin refused";
+      case errc::bad_proxy_answer:
+        return "the proxy gave no answer to CONNECT that can be read";
+      case errc::proxy_header_missing:
+        return "a trusted proxy sent no PROXY header: switch it on there, or off here";
+      case errc::bad_proxy_header:
+        return "a trusted proxy sent a malformed PROXY header";
+      case errc::proxy_header_untrusted:
+        return "a PROXY header came from an address that is not among the trusted proxies";
+      case errc::no_subprotocol:
+        return "no subprotocol in common";
       case errc::protocol_error:
         return "protocol error";
       case errc::invalid_utf8:

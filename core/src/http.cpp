@@ -199,36 +199,6 @@ std::string_view Request::query() const noexcept {
   return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
 }
 
-std::string_view Request::cookie(std::string_view name) const {
-  for (const auto& header : headers) {
-    if (!equal_ignoring_case(header.name, "Cookie")) continue;
-    for (std::string_view rest = header.value; !rest.empty();) {
-      const auto end = std::min(rest.find(';'), rest.size());
-      const std::string_view pair = trimmed(rest.substr(0, end));
-      const auto equals = pair.find('=');
-      if (equals != std::string_view::npos && pair.substr(0, equals) == name)
-        return pair.substr(equals + 1);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
-  return {};
-}
-
-bool Request::is_same_origin() const noexcept {
-  if (!headers.has(origin_header(headers))) return true;
-  const Uri page = split_uri(origin());
-  const bool secure = equal_ignoring_case(page.scheme, "https");
-  if (!secure && !equal_ignoring_case(page.scheme, "http")) return false;
-  if (page.authority.empty() || !page.path_and_query.empty()) return false;
-  // Browsers leave the default port out of both headers; what stands between may write it.
-  const auto without_default_port = [&](std::string_view authority) {
-    const std::string_view port = secure ? ":443" : ":80";
-    if (authority.ends_with(port)) authority.remove_suffix(port.size());
-    return authority;
-  };
-  return equal_ignoring_case(without_default_port(page.authority), without_default_port(host()));
-}
-
 std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 101:

@@ -3,6 +3,8 @@
 #include <new>
 #include <utility>
 
+#include "connection_proxied.hpp"
+
 namespace timtow {
 namespace {
 
@@ -26,7 +28,18 @@ class Server::Core final : public Connection::Owner,
   Core(Loop& on, Handlers handlers, ServerOptions options)
       : Owner(std::move(handlers)),
         loop_(on),
-        session_options_{.limits = options.limits, .drafts = options.drafts} {}
+        options_(std::move(options)),
+        plain_{.limits = options_.limits, .drafts = options_.drafts},
+        secured_(plain_),
+        fault_(check_options()) {
+    secured_.secure = true;
+  }
+
+  static Error has_no_security() noexcept {
+    return make_error(errc::tls_needed,
+                      "there is no TLS context (its make() says why), and plain text is no "
+                      "substitute");
+  }
 
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
@@ -36,8 +49,9 @@ class Server::Core final : public Connection::Owner,
 
   TransportEvents* accepted(ServerSecurity* security) noexcept {
     try {
-      Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
-      return security == nullptr ? &connection.events() : secure(*security, connection).release();
+      Connection& connection = add_connection(security);
+      Way way = way_to(connection, security);
+      return &way.release();
     } catch (const std::bad_alloc&) {
       accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
@@ -52,7 +66,7 @@ class Server::Core final : public Connection::Owner,
   // `make` asks the loop for a listener, that tells these events.
   template <typename Make>
   Error listen(AcceptEvents& events, Make make) {
-    if (shutdown_timer_) return was_shut_down();
+    if (Error error = cannot_serve()) return error;
     Error error;
     if (Listener* listener = make(events, error)) listeners_.push_back(listener);
     return error;
@@ -68,34 +82,31 @@ class Server::Core final : public Connection::Owner,
     return error;
   }
 
-  Error adopt(Socket socket, const Request* request, Bytes already_read) {
-    if (shutdown_timer_) return was_shut_down();
+  // A request has come already, and so everything that stands before it.
+  Error adopt(Socket socket, const Request& request, Bytes already_read) {
+    if (Error error = cannot_serve()) return error;
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
-    Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
+    Connection& connection = add_connection(nullptr);
     Error error;
-    if (Transport* transport = loop_.adopt(socket, connection.events(), error))
-      connection.start(*transport, request, input);
+    if (Transport* const transport = loop_.adopt(socket, connection.events(), error))
+      connection.start(*transport, &request, input);
     else
       remove(connection.id());
     return error;
   }
 
-  Error adopt_secured(Socket socket, ServerSecurity* security, Bytes already_read) {
-    if (security == nullptr) return has_no_security();
-    if (shutdown_timer_) return was_shut_down();
+  Error adopt(Socket socket, ServerSecurity* security, Bytes already_read) {
+    if (Error error = cannot_serve()) return error;
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};
-    Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
-    auto filter = secure(*security, connection);
+    Connection& connection = add_connection(security);
+    Way way = way_to(connection, security);
     Error error;
-    if (Transport* transport = loop_.adopt(socket, *filter, error)) {
-      Filter& owns_itself = *filter.release();
-      owns_itself.opened(*transport);
-      owns_itself.received(input);
-    } else {
+    if (Transport* const transport = loop_.adopt(socket, way.begin(), error))
+      way.start(*transport, input);
+    else
       remove(connection.id());
-    }
     return error;
   }
 
@@ -158,22 +169,88 @@ class Server::Core final : public Connection::Owner,
     std::shared_ptr<ServerSecurity> security_;
   };
 
-  // Of a connection that has not begun, and goes if there is no memory for it.
-  std::unique_ptr<Filter> secure(ServerSecurity& security, Connection& connection) {
+  Error check_options() {
+    if (Error error = Networks::parse(options_.trusted_proxies, trusted_)) return error;
+    if (options_.proxy_protocol && trusted_.empty())
+      return make_error(errc::bad_address,
+                        "ServerOptions::proxy_protocol is on, and trusted_proxies are none");
+    for (const std::string& each : options_.subprotocols)
+      if (!is_token(each))
+        return make_error(errc::invalid_header, "the subprotocol \"%.64s\" is no token",
+                          each.c_str());
+    return options_.origins.check();
+  }
+  Error cannot_serve() const {
+    if (shutdown_timer_)
+      return make_error(errc::cancelled, "the server was shut down: make another one");
+    return fault_;
+  }
+
+  Connection& add_connection(const ServerSecurity* security) {
+    return add(shared_from_this(), loop_, Role::server, security == nullptr ? plain_ : secured_);
+  }
+
+  // What stands between a transport and its connection: who takes the PROXY header off the stream,
+  // and TLS above. Each owns itself once the transport is there.
+  struct Way {
+    Connection& connection;
+    std::unique_ptr<Filter> tls;
+    std::unique_ptr<Proxied> proxied;
+
+    TransportEvents& above_proxied() { return tls != nullptr ? *tls : connection.events(); }
+    TransportEvents& begin() { return proxied != nullptr ? *proxied : above_proxied(); }
+    TransportEvents& release() {
+      TransportEvents& events = begin();
+      tls.release();
+      proxied.release();
+      return events;
+    }
+    // For a transport that adopt() made: opened(), and what was read from it before.
+    void start(Transport& transport, MutableBytes already_read) noexcept {
+      Filter* const secures = tls.release();
+      if (Proxied* const first = proxied.release()) {
+        first->start(transport, already_read);
+      } else if (secures != nullptr) {
+        secures->opened(transport);
+        if (!already_read.empty()) secures->received(already_read);
+      } else {
+        connection.start(transport, nullptr, already_read);
+      }
+    }
+  };
+
+  // To a connection that has not begun, and goes if there is no memory for it.
+  Way way_to(Connection& connection, ServerSecurity* security) {
     try {
-      return security.secure(loop_, connection.events());
+      Way way{connection, nullptr, nullptr};
+      if (security != nullptr) way.tls = security->secure(loop_, connection.events());
+      if (options_.proxy_protocol)
+        way.proxied = std::make_unique<Proxied>(way.above_proxied(), loop_, trusted_);
+      return way;
     } catch (const std::bad_alloc&) {
       remove(connection.id());
       throw;
     }
   }
-  static Error has_no_security() noexcept {
-    return make_error(errc::tls_needed,
-                      "there is no TLS context (its make() says why), and plain text is no "
-                      "substitute");
+  Refusal admit(const Request& request, const Connection& connection,
+                std::optional<Endpoint>& client) override {
+    Destination destination{request.host(), connection.security() == nullptr ? "" : "https"};
+    std::optional<Forwarded> told;
+    if (!trusted_.empty())
+      told = parse_forwarded(request, connection.peer(), trusted_, options_.forwarded_header);
+    if (told) {
+      client = told->client;
+      if (!told->host.empty()) destination.host = told->host;
+      if (!told->scheme.empty()) destination.scheme = told->scheme;
+    }
+    return request.is_upgrade() ? check_origin(options_.origins, request, destination) : Refusal{};
   }
-  static Error was_shut_down() noexcept {
-    return make_error(errc::cancelled, "the server was shut down: make another one");
+  Refusal choose(const Request& request, std::string_view& subprotocol) override {
+    subprotocol = options_.choose_subprotocol ? options_.choose_subprotocol(request)
+                                              : choose_subprotocol(request, options_.subprotocols);
+    if (!subprotocol.empty() || !options_.needs_subprotocol) return {};
+    return {400, make_error(errc::no_subprotocol,
+                            "the client offers no subprotocol that is spoken here")};
   }
   // Called inside a batch: before that ends, no handler is called and no connection released.
   void abort_all() noexcept {
@@ -189,7 +266,11 @@ class Server::Core final : public Connection::Owner,
   }
 
   Loop& loop_;
-  SessionOptions session_options_;
+  const ServerOptions options_;
+  SessionOptions plain_;
+  SessionOptions secured_;
+  Networks trusted_;
+  const Error fault_;
   std::vector<Listener*> listeners_;
   std::vector<std::unique_ptr<SecuredDoor>> doors_;
   std::unique_ptr<Timer> shutdown_timer_;
@@ -229,11 +310,12 @@ Error Server::adopt(Socket socket, Bytes already_read) {
 
 Error Server::adopt(Socket socket, const std::shared_ptr<ServerSecurity>& security,
                     Bytes already_read) {
-  return core_->adopt_secured(socket, security.get(), already_read);
+  if (security == nullptr) return Core::has_no_security();
+  return core_->adopt(socket, security.get(), already_read);
 }
 
 Error Server::adopt(Socket socket, const Request& request, Bytes already_read) {
-  return core_->adopt(socket, &request, already_read);
+  return core_->adopt(socket, request, already_read);
 }
 
 void Server::shutdown(Duration deadline, std::function<void()> done) {

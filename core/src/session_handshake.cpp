@@ -162,6 +162,17 @@ Error Session::respond(const Reply& reply) noexcept {
   return {};
 }
 
+Error Session::reject(const Refusal& refusal) noexcept {
+  if (state_.phase != Phase::deciding) return nothing_waits();
+  try {
+    refuse(refusal);
+  } catch (const std::bad_alloc&) {
+    set_error(Error{make_error_code(errc::no_memory), {}});
+    cut();
+  }
+  return {};
+}
+
 // -- Client ---------------------------------------------------------------------------------------
 
 Error Session::request(const ClientRequest& request) noexcept {

@@ -90,6 +90,28 @@ void fail_once(EchoServer& echo) {
 
 }  // namespace
 
+TEST_CASE("a connection tells who its peer is") {
+  test::EchoServer echo;
+  echo.start();
+  const Folder folder;
+  REQUIRE_FALSE(echo.server->listen(unix_endpoint(folder / "echo.sock")));
+  REQUIRE_FALSE(echo.server->listen({.host = "::1", .port = 0, .path = {}}));
+  std::uint64_t id = 0;
+  for (const Endpoint& where : echo.server->endpoints()) {
+    CAPTURE(to_string(where));
+    Client client{where};
+    client.open(*echo.loop);
+    const Endpoint peer = echo.server->find(++id)->peer();
+    CHECK(peer.path == where.path);  // the client's end of it has no name
+    if (where.is_unix()) continue;
+    CHECK(peer.host == where.host);
+    sockaddr_in6 address{};
+    socklen_t size = sizeof address;
+    getsockname(client.fd(), reinterpret_cast<sockaddr*>(&address), &size);
+    CHECK(peer.port == ntohs(address.sin6_port));  // which lies where that of IPv4 does
+  }
+}
+
 TEST_CASE("a server listens on IPv4, IPv6 and a Unix socket at once, and says where") {
   const Folder folder;
   EchoServer echo;

@@ -221,6 +221,14 @@ TEST_CASE("a graceful close lets arrive what was taken, and an abortive one is a
   }
 }
 
+TEST_CASE("the peer of a socket that has no name, nor has its other end, is a Unix socket's") {
+  test::Loop loop;
+  Recorder recorder;
+  const Client other = recorder.on(loop);
+  CHECK(recorder.transport->peer().is_unix());
+  recorder.close();
+}
+
 TEST_CASE("a listener may be closed inside accepted(), and paused and resumed") {
   struct Host final : AcceptEvents {
     TransportEvents* accepted() noexcept override {

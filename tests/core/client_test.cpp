@@ -154,6 +154,7 @@ TEST_CASE("client: options that cannot be sent are an error of connect(), and no
     return error;
   };
   CHECK(connect({.url = "http://a/"}).code == errc::bad_address);
+  CHECK(connect({.url = "wss://a/"}).text.starts_with("wss:// needs TLS"));
   CHECK(connect({.url = "ws://a/", .subprotocols = {"a", "a"}}).code == errc::invalid_header);
   CHECK(connect({.url = "ws://a/", .headers = {{"X", "a\r\nb"}}}).code == errc::invalid_header);
   CHECK(connect({.url = "ws://a/", .headers = {{"Host", "b"}}}).code == errc::invalid_header);
@@ -163,6 +164,17 @@ TEST_CASE("client: options that cannot be sent are an error of connect(), and no
         "cookies are given twice: as such, and as a header");
   CHECK(connect({.url = "ws://a/", .cookies = {{"na me", ""}}}).text ==
         "the cookie \"na me\" cannot be sent as it is");
+}
+
+TEST_CASE("client: a Unix socket that the URL names is connected to, and no name looked up") {
+  World world;
+  world.options.url = "ws+unix:/run/chat.sock:/room?x=1";
+  world.connect();
+  CHECK(world.loop.resolved.empty());
+  REQUIRE(world.loop.connects_to.size() == 1);
+  CHECK(world.loop.connects_to[0].path == "/run/chat.sock");
+  CHECK(world.accept().starts_with("GET /room?x=1 HTTP/1.1\r\nHost: localhost\r\n"));
+  CHECK(world.heard() == Lines{"response 101", "open"});
 }
 
 TEST_CASE("client: connect() while it is active is refused, and changes nothing") {

@@ -115,6 +115,137 @@ TEST_CASE("on_request may reject, and respond to a plain request") {
   CHECK(world.heard() == Lines{"error rejected"});  // the upgrade; the page was answered
 }
 
+TEST_CASE("without on_request the first subprotocol of ours that is offered is taken") {
+  for (const bool by_function : {false, true}) {
+    for (const bool is_needed : {false, true}) {
+      CAPTURE(by_function);
+      CAPTURE(is_needed);
+      World world;
+      world.options.needs_subprotocol = is_needed;
+      if (by_function)
+        world.options.choose_subprotocol = [](const Request& request) {
+          return choose_subprotocol(request, {"b", "a"});
+        };
+      else
+        world.options.subprotocols = {"b", "a"};
+      world.handlers.on_open = [&](Connection& c) {
+        world.say(c, "open " + std::string{c.subprotocol()});
+      };
+      world.serve();
+      Peer& peer = world.loop.connects();
+      peer.sends(request_with("Sec-WebSocket-Protocol: x, a, b\r\n"));
+      CHECK(peer.written.find("\r\nSec-WebSocket-Protocol: b\r\n") != std::string::npos);
+      CHECK(world.heard() == Lines{"1 open b"});
+      Peer& other = world.loop.connects();
+      other.sends(request_with("Sec-WebSocket-Protocol: B, c\r\n"));
+      if (is_needed) {
+        CHECK(other.written.ends_with("the client offers no subprotocol that is spoken here\n"));
+        CHECK(other.status() == "HTTP/1.1 400 Bad Request");
+        CHECK(world.heard() == Lines{"error no_subprotocol"});
+        other.ends();
+      } else {
+        CHECK(other.written.find("Sec-WebSocket-Protocol") == std::string::npos);
+        CHECK(other.status() == "HTTP/1.1 101 Switching Protocols");
+        CHECK(world.heard() == Lines{"2 open "});
+      }
+    }
+  }
+}
+
+TEST_CASE("choose_subprotocol(): our order decides, and case counts") {
+  const auto chosen = [](std::string_view offered, std::vector<std::string> ours) {
+    const Request request{"GET", "/", Headers{{{"Sec-WebSocket-Protocol", offered}}}};
+    return std::string{choose_subprotocol(request, ours)};
+  };
+  CHECK(chosen("a, b", {"b", "a"}) == "b");
+  CHECK(chosen("a, b", {"c", "a"}) == "a");
+  CHECK(chosen("a, b", {"A"}).empty());
+  CHECK(chosen("", {"a"}).empty());
+  CHECK(chosen("a", {}).empty());
+  CHECK(choose_subprotocol(Request{}, {"a"}).empty());
+}
+
+TEST_CASE("upgrades from pages of others are refused before on_request, and the error says so") {
+  for (const bool has_handler : {false, true}) {
+    CAPTURE(has_handler);
+    World world;
+    world.options.origins.allowed = {"https://friend.example"};
+    std::string sentence;
+    world.handlers.on_error = [&](const Error& error) {
+      CHECK(error.code == errc::origin_refused);
+      sentence = error.text;
+    };
+    if (has_handler)
+      world.handlers.on_request = [&](Connection& c, const Request& request) {
+        world.log.push_back("request from " + std::string{request.origin()});
+        request.is_upgrade() ? c.accept() : c.reject(404, "no");
+      };
+    world.serve();
+    for (const char* origin : {"https://evil.example", "null"}) {
+      Peer& peer = world.loop.connects();
+      peer.sends(request_with("Origin: " + std::string{origin} + "\r\n"));
+      CHECK(world.log.empty());
+      CHECK(sentence == "pages of the origin \"" + std::string{origin} +
+                            "\" may not connect to server.example.com; if they should, add it to "
+                            "OriginPolicy::allowed");
+      CHECK(peer.written.ends_with("\r\n\r\n" + sentence + '\n'));
+      CHECK(peer.status() == "HTTP/1.1 403 Forbidden");
+      CHECK(peer.shut_down);
+      peer.ends();
+      CHECK(peer.closed == How::graceful);
+      sentence.clear();
+    }
+    for (const char* header :
+         {"", "Origin: http://server.example.com\r\n", "Origin: https://friend.example\r\n"}) {
+      Peer& peer = world.loop.connects();
+      peer.sends(request_with(header));
+      CHECK(peer.status() == "HTTP/1.1 101 Switching Protocols");
+    }
+    // A page may be fetched by whoever wants it.
+    Peer& plain = world.loop.connects();
+    plain.sends("GET / HTTP/1.1\r\nHost: h\r\nOrigin: https://evil.example\r\n\r\n");
+    CHECK(plain.status() ==
+          (has_handler ? "HTTP/1.1 404 Not Found" : "HTTP/1.1 426 Upgrade Required"));
+    plain.ends();
+    CHECK(sentence.empty());
+  }
+}
+
+TEST_CASE("a request that another HTTP server has read is refused alike") {
+  World world;
+  world.serve();
+  const Request request{"GET", "/",
+                        Headers{{{"Host", "h"},
+                                 {"Upgrade", "websocket"},
+                                 {"Connection", "Upgrade"},
+                                 {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
+                                 {"Sec-WebSocket-Version", "13"},
+                                 {"Origin", "http://evil.example"}}}};
+  const Socket socket = world.loop.connected_elsewhere();
+  CHECK_FALSE(world.server->adopt(socket, request));
+  world.loop.settle();
+  Peer& peer = *world.loop.peers.back();
+  CHECK(peer.status() == "HTTP/1.1 403 Forbidden");
+  CHECK(world.heard() == Lines{"error origin_refused"});
+  peer.ends();
+}
+
+TEST_CASE("options that cannot be served are an error of listen() and adopt()") {
+  for (const bool of_origins : {false, true}) {
+    World world;
+    if (of_origins)
+      world.options.origins.allowed = {"friend.example"};
+    else
+      world.options.subprotocols = {"a b"};
+    world.server.emplace(world.loop, world.handlers, world.options);
+    const Error error = world.server->listen({.host = "127.0.0.1", .port = 9001, .path = {}});
+    CHECK(error.code == (of_origins ? errc::bad_address : errc::invalid_header));
+    CHECK(world.server->adopt_listener(3).code == error.code);
+    CHECK(world.server->adopt(3).code == error.code);
+    CHECK(world.loop.listener_count() == 0);
+  }
+}
+
 TEST_CASE("a request may be answered later, and what came behind it comes after on_open") {
   World world;
   std::shared_ptr<Connection> waiting;

@@ -27,10 +27,14 @@ TEST_CASE("url: host, port and target, and what the Host header says of them") {
       {"ws://[::1]", "::1", 80, "/", "[::1]"},
       {"ws://[fe80::1]:81/a:b@c", "fe80::1", 81, "/a:b@c", "[fe80::1]:81"},
       {"ws://example.org?a/b", "example.org", 80, "/?a/b", "example.org"},
-      {"ws://example.org:443", "example.org", 443, "/", "example.org:443"},
       {"wss://example.org", "example.org", 443, "/", "example.org"},
-      {"WSS://example.org:443/a", "example.org", 443, "/a", "example.org"},
-      {"wss://[::1]:80", "::1", 80, "/", "[::1]:80"},
+      {"WSS://example.org:443/", "example.org", 443, "/", "example.org"},
+      {"wss://example.org:80/", "example.org", 80, "/", "example.org:80"},
+      {"ws://example.org:443/", "example.org", 443, "/", "example.org:443"},
+      {"wss://[2001:db8::1]", "2001:db8::1", 443, "/", "[2001:db8::1]"},
+      {"ws://[::ffff:192.0.2.1]", "::ffff:192.0.2.1", 80, "/", "[::ffff:192.0.2.1]"},
+      {"ws://a/%2F%zz?%", "a", 80, "/%2F%zz?%", "a"},
+      {"ws://a/b@c:80", "a", 80, "/b@c:80", "a"},
   };
   for (const Example& each : examples) {
     CAPTURE(each.text);
@@ -42,21 +46,73 @@ TEST_CASE("url: host, port and target, and what the Host header says of them") {
     CHECK(url.is_secure == (each.text[2] != ':'));
     CHECK(url.target == each.target);
     CHECK(url.authority() == each.authority);
+    CHECK(url.is_secure == (each.text[2] == 's' || each.text[2] == 'S'));
+    CHECK_FALSE(url.is_unix());
   }
+}
+
+TEST_CASE("url: a Unix socket's path, and behind a colon the target") {
+  const char* const examples[][3] = {
+      {"ws+unix:/run/chat.sock", "/run/chat.sock", "/"},
+      {"ws+unix:///run/chat.sock", "/run/chat.sock", "/"},
+      {"WS+UNIX:/run/chat.sock:/room?name=a", "/run/chat.sock", "/room?name=a"},
+      {"ws+unix:///run/chat.sock:/room:1", "/run/chat.sock", "/room:1"},
+      {"ws+unix:/run/chat.sock:", "/run/chat.sock", "/"},
+      {"ws+unix:/run/chat.sock:?name=a", "/run/chat.sock", "/?name=a"},
+  };
+  for (const auto& each : examples) {
+    CAPTURE(each[0]);
+    Url url;
+    const Error error = Url::parse(each[0], url);
+    CHECK_MESSAGE(!error, error.text);
+    CHECK(url.is_unix());
+    CHECK(url.path == each[1]);
+    CHECK(url.target == each[2]);
+    CHECK(url.authority() == "localhost");
+    CHECK_FALSE(url.is_secure);
+  }
+  const char* const bad[][2] = {
+      {"ws+unix:", "the path of the Unix socket is not absolute"},
+      {"ws+unix://", "the path of the Unix socket is not absolute"},
+      {"ws+unix:run/chat.sock", "the path of the Unix socket is not absolute"},
+      {"ws+unix://host/run/chat.sock", "the path of the Unix socket is not absolute"},
+      {"ws+unix::/target", "the path of the Unix socket is not absolute"},
+      {"ws+unix:/run/a b", "the URL is not percent-encoded"},
+      {"ws+unix:/run/a:/b c", "the URL is not percent-encoded"},
+      {"ws+unix:/run/a#b", "a WebSocket URL has no fragment"},
+  };
+  for (const auto& [text, cause] : bad) {
+    Url url;
+    const Error error = Url::parse(text, url);
+    CHECK(error.code == errc::bad_address);
+    CHECK(error.text ==
+          std::string{cause} + ": \"" + text + "\"; it looks like ws+unix:/path/to/socket:/target");
+    CHECK(url.path.empty());
+  }
+}
+
+TEST_CASE("url: a password in it is not repeated") {
+  Url url;
+  const Error error = Url::parse("ws://user:word@example.org/", url);
+  CHECK(error.text ==
+        "a user in the URL is not sent: use an Authorization header: \"@example.org/\"; it looks "
+        "like "
+        "ws://example.org:9001/path");
 }
 
 TEST_CASE("url: what is none is refused with what is wrong, and leaves the other as it was") {
   const char* const examples[][2] = {
       {"", "the URL has no scheme"},
       {"example.org:80/", "the URL has no scheme"},
-      {"http://example.org/", "the URL's scheme is not ws or wss"},
+      {"http://example.org/", "the URL's scheme is none of ws, wss and ws+unix"},
+      {"ws+unix", "the URL has no scheme"},
+      {"ws:/a", "the URL has no scheme"},
+      {"wss:a", "the URL has no scheme"},
       {"ws://", "the URL has no host"},
       {"ws:///path", "the URL has no host"},
       {"ws://:80", "the URL has no host"},
       {"ws://a#b", "a WebSocket URL has no fragment"},
       {"ws://a/#", "a WebSocket URL has no fragment"},
-      {"ws://user@a/", "a user in the URL is not sent: use an Authorization header"},
-      {"ws://user:word@a/", "a user in the URL is not sent: use an Authorization header"},
       {"ws://a:0", "the URL's port is not a number from 1 to 65535"},
       {"ws://a:65536", "the URL's port is not a number from 1 to 65535"},
       {"ws://a:-1", "the URL's port is not a number from 1 to 65535"},
@@ -67,10 +123,18 @@ TEST_CASE("url: what is none is refused with what is wrong, and leaves the other
       {"ws://[::1]x", "the URL's IPv6 address is not closed by ]"},
       {"ws://[1234]/", "what stands in brackets is no IPv6 address"},
       {"ws://[::g]/", "what stands in brackets is no IPv6 address"},
+      {"ws://[::1%25lo]/", "an address in a URL has no zone: give it in ClientOptions::endpoint"},
+      {"ws://[fe80::1%lo]:80/",
+       "an address in a URL has no zone: give it in ClientOptions::endpoint"},
+      {"ws://[1.2.3.4]/", "what stands in brackets is no IPv6 address"},
+      {"ws://[1::2::3]/", "what stands in brackets is no IPv6 address"},
+      {"ws://[:1]/", "what stands in brackets is no IPv6 address"},
       {"ws://[]/", "what stands in brackets is no IPv6 address"},
       {"ws://a]/", "the URL's host is not one"},
       {"ws://a%20b/", "the URL's host is not one"},
       {"ws://a b/", "the URL's host is not one"},
+      {"ws://a}b/", "the URL's host is not one"},
+      {"ws://a,b/", "the URL's host is not one"},
       {"ws://\xC3\xA4.example/", "the URL's host is not one"},
       {"ws://a/b c", "the URL's path is not percent-encoded"},
       {"ws://a/\r\nX: y", "the URL's path is not percent-encoded"},

@@ -54,7 +54,9 @@ class CommandLine(unittest.TestCase):
     def test_help(self):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        for option in ("--host", "--port", "--max-message", "--drafts", "--quiet", "--help", "--version"):
+        for option in ("--host", "--port", "--max-message", "--origin", "--trusted-proxy",
+                       "--proxy-protocol", "--drafts", "--tls-cert", "--tls-key", "--quiet",
+                       "--help", "--version"):
             self.assertIn(f"  {option} ", result.stdout)
 
     def test_version(self):
@@ -94,6 +96,29 @@ class CommandLine(unittest.TestCase):
     def test_bad_host(self):
         self.assertRegex(self.refused("--host", "no such host"),
                          r"^cannot listen on no such host:9001: ")
+
+    def test_origins(self):
+        def status(port, origin):
+            with socket.create_connection(("127.0.0.1", port), TIMEOUT) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+                               b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                               b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                               b"Origin: " + origin + b"\r\n\r\n")
+                return int(client.recv(12)[9:])
+
+        for options, expected in (((), (101, 403, 403)),
+                                  (("--origin", "https://a", "--origin", "null"), (101, 101, 101)),
+                                  (("--origin", "any"), (101, 101, 101))):
+            process, address = self.listening("--port", "0", "--quiet", *options)
+            port = int(address.rpartition(":")[2])
+            self.assertEqual(tuple(status(port, origin) for origin in
+                                   (b"http://h", b"https://a", b"null")), expected)
+            self.end(process)
+        self.assertRegex(self.refused("--trusted-proxy", "localhost"),
+                         '^"localhost" is no network; networks look like ')
+        self.assertRegex(self.refused("--proxy-protocol"), "trusted_proxies are none")
+        self.assertRegex(self.refused("--origin", "example.org"),
+                         '^"example.org" is no origin; origins look like ')
 
     def test_says_where_and_stops_by_signal(self):
         for host, shown in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")):

@@ -304,6 +304,64 @@ TEXTS = {
 }
 
 
+URLS = {
+    "ws": b"ws://example.org:9001/path?query",
+    "wss": b"wss://[2001:db8::1]/",
+    "unix": b"ws+unix:/run/chat.sock:/path?query",
+    "unix_of_node": b"ws+unix:///run/chat.sock:/path",
+    "encoded": b"ws://a/%20%zz%",
+    "proxy": b"http://us%65r:p%40ss@proxy:3128/",
+    "no_proxy": b"example.org:81, .example.com,10.0.0.0/8 [::1]:81 *",
+    "network": b"2001:db8::/33",
+    "address_mapped": b"::ffff:192.0.2.1",
+    "address_gap": b"1::4:0:0:7",
+    "bad_zone": b"ws://[fe80::1%25eth0]/",
+    "bad_user": b"ws://user:word@example.org/",
+    "bad_port": b"ws://a:65536/",
+    "bad_host": b"ws://a}b++/",
+    "bad_address": b"1:::2",
+    "bad_percent": b"http://a%4@b",
+}
+
+REQUEST_HEADERS = {
+    "cookies": b'a=1; b="2"; c\nd=x=y;; =e;\tf = g',
+    "cookie_prefix": b"__Host-id=31d4d96e407aad42",
+    "origin": b"http://example.org",
+    "origin_other": b"https://app.example:8443",
+    "origin_below": b"https://*.example.org",
+    "origin_null": b"null",
+    "forwarded": b'for="[2001:db9::1]:4711";host="a,b;c";proto=https, for=10.0.0.2\nfor=_hidden',
+    "forwarded_escape": b'for=192.0.2.1;host="a\\"b, for=10.0.0.2"',
+    "forwarded_open": b'for="192.0.2.1, for=10.0.0.2',
+    "addresses": b"203.0.113.7, 192.0.2.1:80, 10.0.0.2",
+    "addresses_v6": b"[2001:db9::1]:80, ::1",
+    "addresses_unknown": b"unknown, 10.0.0.2",
+}
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+V4 = bytes([192, 0, 2, 1, 192, 0, 2, 2, 0xDC, 4, 1, 0xBB])
+PROXIES = {
+    "v1": b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\nGET / HTTP/1.1\r\n",
+    "v1_v6": b"PROXY TCP6 2001:db8::1 ::1 0 65535\r\n",
+    "v1_unknown": b"PROXY UNKNOWN and whatever\r\n",
+    "v1_long": b"PROXY UNKNOWN " + b"x" * 100,
+    "v2": SIGNATURE + b"\x21\x11\0\x0c" + V4 + b"GET",
+    "v2_tlv": SIGNATURE + b"\x21\x11\0\x11" + V4 + b"\x04\0\2xx",
+    "v2_v6": SIGNATURE + b"\x21\x21\0\x24" + b"\x20\x01" + bytes(30) + b"\0\1\0\2",
+    "v2_unix": SIGNATURE + b"\x21\x31\0\xd8" + b"/run/x".ljust(216, b"\0"),
+    "v2_local": SIGNATURE + b"\x20\0\0\0",
+    "v2_short": SIGNATURE + b"\x21\x11\0\x0b" + V4[1:],
+    "v2_long": SIGNATURE + b"\x21\x11\xff\xff" + V4,
+    "v2_bad_version": SIGNATURE + b"\x11\x11\0\x0c" + V4,
+    "answer": b"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 101",
+    "answer_1_0": b"HTTP/1.0 200 OK\r\nProxy-Agent: x\r\n\r\n",
+    "answer_interim": b"HTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "answer_407": b"HTTP/1.1 407 x\r\nProxy-Authenticate: Basic\r\n\r\n",
+    "answer_bad": b"HTTP/1.1 2x0\r\n\r\n",
+    "answer_lf": b"HTTP/1.1 200 OK\n\n",
+}
+
+
 def write(target, seeds):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -326,6 +384,9 @@ def main():
     write("session", SESSIONS)
     write("utf8", TEXTS)
     write("drafts", drafts())
+    write("urls", URLS)
+    write("request_headers", REQUEST_HEADERS)
+    write("proxies", PROXIES)
 
 
 if __name__ == "__main__":

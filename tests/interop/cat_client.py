@@ -740,7 +740,7 @@ echo_server.add_cases(CommandLine, [
     ("unknown option", 'unknown option "--verbose"', "ws://localhost/", "--verbose"),
     ("two urls", 'unknown option "ws://b/"', "ws://a/", "ws://b/"),
     ("empty", "which server", ""),
-    ("http", "scheme is not ws", "http://localhost/"),
+    ("http", "scheme is none of ws", "http://localhost/"),
     ("wss without its issuers", "cannot read the file of issuers /nowhere|there is no TLS",
      "wss://localhost/", "--tls-ca", "/nowhere"),
     ("no scheme", "no scheme", "localhost:9001"),

@@ -99,6 +99,10 @@ class Handshakes(unittest.TestCase):
 
 
 REJECTED = [
+    # pages of others, RFC 6455 section 10.2
+    ("another host's page", 403, request("+Origin: http://example.com")),
+    ("another port's page", 403, request("+Origin: http://localhost:81")),
+    ("a page without an origin", 403, request("+Origin: null")),
     # malformed, RFC 9112
     ("not HTTP", 400, b"hello\r\n\r\n"),
     ("TLS", 400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
@@ -192,7 +196,7 @@ ACCEPTED = [
     ("tab in a value", request("+X-Name: a\tb")),
     ("path and query", request(start="GET /deep/path?a=1&b=%20 HTTP/1.1")),
     ("absolute form", request(start="GET http://localhost/path HTTP/1.1")),
-    ("other headers", request("+Origin: http://example.com", "+Cookie: a=1", "+User-Agent: x")),
+    ("other headers", request("+Origin: http://localhost", "+Cookie: a=1", "+User-Agent: x")),
     ("unknown extension", request("+Sec-WebSocket-Extensions: x-unknown; a=1, x-other")),
 ]
 

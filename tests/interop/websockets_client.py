@@ -261,7 +261,7 @@ class Handshake(unittest.TestCase):
     async def test_extra_headers(self):
         headers = [("Cookie", "a=1; b=2"), ("Authorization", "Basic dXNlcjpwYXNz"), ("X-Empty", ""),
                    ("X-Twice", "one"), ("X-Twice", "two"), ("X-Long", "x" * 1000)]
-        async with connect(extra_headers=headers, origin="http://example.com") as client:
+        async with connect(extra_headers=headers, origin=f"http://{server.authority}") as client:
             await client.send("hello")
             self.assertEqual(await client.recv(), "hello")
 

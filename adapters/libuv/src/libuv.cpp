@@ -83,6 +83,8 @@ class Stream final : public Transport {
   // uv_shutdown() waits for writes first, of which there are none.
   void shutdown_write() noexcept override { shutdown(fd_, SHUT_WR); }
 
+  Endpoint peer() const override { return posix::peer_endpoint(fd_); }
+
   void close(How how) noexcept override {
     if (how == How::abortive) posix::reset_on_close(fd_);
     uv_close(handle(), [](uv_handle_t* closed) { delete static_cast<Stream*>(closed->data); });

@@ -13,11 +13,15 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 
 namespace timtow::posix {
 namespace {
+
+// The path of a Unix socket that has none.
+constexpr const char* unnamed = "unnamed";
 
 constexpr int backlog = SOMAXCONN;
 
@@ -104,6 +108,15 @@ Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
   return {};
 }
 
+// What getsockname() and getpeername() tell.
+template <typename Get>
+Endpoint endpoint_by(Get get, int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  return get(fd, any, &size) == 0 ? endpoint_of(any, size) : Endpoint{};
+}
+
 // Apart, for the room that it needs.
 [[gnu::noinline]] ssize_t send_parts(int fd, const Gather& bytes) noexcept {
   std::array<iovec, Gather::capacity> parts;
@@ -147,7 +160,8 @@ Addresses look_up(const Endpoint& endpoint, int flags, int& failure) {
 Endpoint endpoint_of(const sockaddr* address, socklen_t size) {
   if (address->sa_family == AF_UNIX) {
     const auto* const local = reinterpret_cast<const sockaddr_un*>(address);
-    return {.host = {}, .port = 0, .path = local->sun_path};
+    const bool is_named = size > offsetof(sockaddr_un, sun_path) && local->sun_path[0] != '\0';
+    return {.host = {}, .port = 0, .path = is_named ? local->sun_path : unnamed};
   }
   std::array<char, NI_MAXHOST> host{};
   std::array<char, NI_MAXSERV> port{};
@@ -196,11 +210,15 @@ std::error_code connect_result(int fd) noexcept {
   return {};
 }
 
-Endpoint local_endpoint(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  auto* const any = reinterpret_cast<sockaddr*>(&address);
-  return getsockname(fd, any, &size) == 0 ? endpoint_of(any, size) : Endpoint{};
+Endpoint local_endpoint(int fd) { return endpoint_by(getsockname, fd); }
+
+Endpoint peer_endpoint(int fd) {
+  Endpoint peer = endpoint_by(getpeername, fd);
+  if (peer.path == unnamed) {
+    Endpoint local = local_endpoint(fd);
+    if (local.is_unix()) return local;
+  }
+  return peer;
 }
 
 Descriptor accept_from(int listener, std::error_code& error) noexcept {

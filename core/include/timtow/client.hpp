@@ -19,6 +19,7 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/proxy.hpp"
 #include "timtow/security.hpp"
 
 namespace timtow {
@@ -32,7 +33,7 @@ struct Reconnect {
 };
 
 struct ClientOptions {
-  std::string url;  // ws://host:port/path?query, or wss://
+  std::string url;  // ws://host:port/path?query, wss://, or ws+unix:/path/to/socket:/path?query
   // In our order of preference; Connection::subprotocol() is what the server chose.
   std::vector<std::string> subprotocols = {};
   // Origin, Authorization and others.
@@ -40,12 +41,19 @@ struct ClientOptions {
   std::vector<std::pair<std::string, std::string>> cookies = {};
   // Where to connect to, when that is not where the URL says; or a Unix socket.
   std::optional<Endpoint> endpoint = {};
+  // An HTTP proxy to go through, by CONNECT: "http://user:password@host:port". It is looked up and
+  // connected to in place of the server, and asked for the tunnel within Limits::handshake_time.
+  // Its refusal is an error of proxy_category().
+  std::string proxy = {};
+  // Whether one that the environment names is taken where `proxy` is empty: see
+  // proxy_from_environment(). Not for Unix sockets, nor with an `endpoint`.
+  bool proxy_from_environment = false;
   // For looking up the name and connecting, to all its addresses together; the next one is tried
   // when its share of the time has passed. The opening handshake has Limits::handshake_time.
   Duration connect_time = std::chrono::seconds{10};
   // When given, a connection that failed or ended is made anew, and the name looked up afresh:
   // unless Client::close() ended it, or the answer to the upgrade was final. Final is what is no
-  // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429.
+  // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429, a proxy's too.
   std::optional<Reconnect> reconnect = {};
   Limits limits = {};
   // What to ask for: a draft before RFC 6455 is for servers that know nothing else

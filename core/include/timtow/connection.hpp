@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -25,7 +26,9 @@ class Connection;
 // may do everything: send, close, abort, destroy the server. They must not throw.
 struct Handlers {
   // A request: accept() it, respond() to it or reject() it, now or later (Limits::handshake_time
-  // runs). When empty, upgrades are accepted and other requests answered 426.
+  // runs). When empty, upgrades are accepted, with a subprotocol that ServerOptions name, and other
+  // requests answered 426. Upgrades from pages that ServerOptions::origins keep out do not get
+  // here.
   std::function<void(Connection&, const Request&)> on_request;
   // Client: the answer to our upgrade. One that accepts it comes before on_open, one that refuses
   // before on_error.
@@ -107,6 +110,15 @@ class Connection final : private TransportEvents, private Deferred, private Time
       unsigned& walks;
     };
 
+    // Server: whether the application is to see the request; otherwise it is answered as the
+    // Refusal says. Throws std::bad_alloc.
+    // `client` is whose it is, where that is not the connection's peer.
+    virtual Refusal admit(const Request&, const Connection&, std::optional<Endpoint>&) {
+      return {};
+    }
+    // Server: the subprotocol for an application without on_request, or why there has to be one.
+    // Throws std::bad_alloc.
+    virtual Refusal choose(const Request&, std::string_view&) { return {}; }
     // A connection is over, and was let go of.
     virtual void released() noexcept = 0;
     std::size_t place_of(std::uint64_t id) const noexcept;
@@ -167,6 +179,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
   void pause();
   void resume();
 
+  // The other end of the stream; empty when it is closed. Behind a PROXY header: whom that names.
+  // Throws std::bad_alloc.
+  Endpoint peer() const;
+  // Server: who the client is, as trusted proxies tell it (see ServerOptions::trusted_proxies),
+  // from on_request on and for good; or else the peer. Throws std::bad_alloc.
+  Endpoint client_address() const;
+
   bool is_open() const noexcept { return session_.is_open(); }
   std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
   ProtocolVersion version() const noexcept { return session_.version(); }
@@ -199,6 +218,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   void pump() noexcept;
   void dispatch(const Event& event);
   [[gnu::noinline]] void dispatch_other(const Event& event);
+  bool is_admitted(const Request& request) noexcept;
   void answer(const Request& request) noexcept;
   void open_if_accepted();
   [[gnu::noinline]] errc send_otherwise(const Message& message);
@@ -229,7 +249,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
   Owner& owner_;
   Transport* transport_ = nullptr;
   Session session_;
-  std::unique_ptr<std::any> user_data_;
+  // What few connections have.
+  struct Extra {
+    std::any user_data;
+    std::optional<Endpoint> client;  // that a proxy told of
+  };
+  Extra& extra();
+  std::unique_ptr<Extra> extra_;
 };
 
 }  // namespace timtow

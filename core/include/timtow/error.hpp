@@ -22,6 +22,12 @@ enum class errc {
   invalid_header,        // a header, status or subprotocol that must not be sent
   not_an_upgrade,        // accept() of a request that asks for no WebSocket
   no_request,            // accept() or respond() with no request waiting for it
+  origin_refused,        // the page is not let in by ServerOptions::origins; answered 403
+  bad_proxy_answer,      // ClientOptions::proxy gave no answer that can be read
+  proxy_header_missing,  // a trusted proxy sent no PROXY header; see ServerOptions::proxy_protocol
+  bad_proxy_header,      // it sent a malformed one
+  proxy_header_untrusted,  // somebody else sent one
+  no_subprotocol,          // none that the client offers is ours, and one has to be; answered 400
 
   // The connection.
   protocol_error,      // the peer broke RFC 6455; closed with 1002

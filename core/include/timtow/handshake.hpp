@@ -24,6 +24,18 @@ struct Accept {
   std::vector<Header> headers;   // Set-Cookie and others
 };
 
+// The first of `ours`, in our order of preference, that the client offers; empty when there is
+// none. A view into the request. For on_request: c.accept({.subprotocol = choose_subprotocol(r,
+// {"b"})}).
+template <typename Names = std::initializer_list<std::string_view>>
+std::string_view choose_subprotocol(const Request& request, const Names& ours) {
+  const auto offered = request.subprotocols();
+  for (const std::string_view name : ours)
+    for (const std::string_view each : offered)
+      if (each == name) return each;
+  return {};
+}
+
 // Why a response may not be sent like this: an illegal header, or a subprotocol that the client
 // did not offer. `offered` is Request::subprotocols().
 Error check_accept(const Accept& accept, const std::vector<std::string_view>& offered);

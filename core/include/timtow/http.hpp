@@ -67,7 +67,7 @@ struct Request {
   std::string_view host() const noexcept;
   // Of the Origin header; versions 7 and 8 may call it Sec-WebSocket-Origin.
   std::string_view origin() const noexcept;
-  // The value of a cookie; empty when there is none (RFC 6265 section 4.2).
+  // The value of a cookie, the first of that name; empty when there is none. See parse_cookies().
   std::string_view cookie(std::string_view name) const;
 
   // Whether it asks for a WebSocket. If not, it is a plain GET that the application may answer.
@@ -75,9 +75,9 @@ struct Request {
   // Which WebSocket it asks for, by its headers. One that is not spoken is refused before the
   // application hears of it.
   ProtocolVersion version() const;
-  // Whether the page it came from lives at this host and port, or no browser sent it. A server
-  // whose cookies mean something has to ask this (RFC 6455 section 10.2). The scheme is not
-  // compared: only who ends TLS knows ours.
+  // Whether the page it came from lives at this host and port, or no browser sent it. A Server asks
+  // this by itself (ServerOptions::origins); who has none has to (RFC 6455 section 10.2). The
+  // scheme is not compared: only who ends TLS knows ours.
   bool is_same_origin() const noexcept;
 
   // What the client offers, in its order of preference.

@@ -74,6 +74,10 @@ class Transport {
   virtual void want_read(bool wanted) noexcept = 0;
   // FIN, after what was taken. Called at most once, with no write under way.
   virtual void shutdown_write() noexcept = 0;
+  // The other end: its address and port, or the path of a Unix socket, whose client mostly has
+  // none: then ours. Empty where the system does not tell, as when the peer is gone. Throws
+  // std::bad_alloc.
+  virtual Endpoint peer() const = 0;
   // Ends the stream and the Transport. No event comes after this.
   virtual void close(How how) noexcept = 0;
   // What secures the stream (security.hpp); null of a plain one, as every adapter's is.

@@ -10,13 +10,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "timtow/connection.hpp"
 #include "timtow/endpoint.hpp"
 #include "timtow/error.hpp"
+#include "timtow/forwarded.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/origin_policy.hpp"
 #include "timtow/security.hpp"
 
 namespace timtow {
@@ -24,13 +28,32 @@ namespace timtow {
 // What a server does for every connection.
 struct ServerOptions {
   Limits limits = {};
+  // In our order of preference: the first that the client offers is taken. For servers without
+  // Handlers::on_request; in one, choose_subprotocol() does the same.
+  std::vector<std::string> subprotocols = {};
+  // In place of those: returns one that the client offers (Request::subprotocols()), or nothing.
+  std::function<std::string_view(const Request&)> choose_subprotocol = {};
+  // Where none is found the upgrade is accepted without, and the client decides: browsers then
+  // close if they had offered any. With this it is refused, with 400.
+  bool needs_subprotocol = false;
+  // Whose pages may open a connection. Asked of each upgrade, before on_request.
+  OriginPolicy origins = {};
+  // Proxies that tell the truth of who the client is: "10.0.0.0/8", "127.0.0.1", "::1", "unix:".
+  // What they say in this header is Connection::client_address(), and `origins` are asked of the
+  // host and scheme that they were asked for.
+  std::vector<std::string> trusted_proxies = {};
+  ForwardedHeader forwarded_header = ForwardedHeader::x_forwarded_for;
+  // Each of them must begin its connections with a header of the PROXY protocol, version 1 or 2;
+  // whom that names is then Connection::peer(). From others such a header is an error.
+  bool proxy_protocol = false;
   // Speak the drafts before RFC 6455 as well: docs/drafts.md tells which, and why not.
   bool drafts = false;
 };
 
 class Server {
  public:
-  // The loop must outlive the server and every connection that is kept.
+  // The loop must outlive the server and every connection that is kept. What is wrong in the
+  // options is the error of listen() and adopt().
   Server(Loop& loop, Handlers handlers, ServerOptions options = {});
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

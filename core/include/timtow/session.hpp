@@ -114,6 +114,8 @@ class Session {
   Error reject(int status, std::string_view body) noexcept {
     return respond({.status = status, .body = body, .headers = {}});
   }
+  // ... or as a Refusal says, whose error is then that of the closed event.
+  Error reject(const Refusal& refusal) noexcept;
 
   // Client: sends the request. To be called first, and once.
   Error request(const ClientRequest& request) noexcept;

@@ -42,6 +42,7 @@ class TlsFilter final : public Filter, private Deferred, private Security {
   void want_read(bool wanted) noexcept override;
   void shutdown_write() noexcept override;
   void close(How how) noexcept override;
+  Endpoint peer() const override { return below_->peer(); }
   const Security* security() const noexcept override { return this; }
   // TransportEvents
   void opened(Transport& below) noexcept override;

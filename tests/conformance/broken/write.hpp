@@ -18,6 +18,7 @@ class Loop final : public port::SelectLoop {
     void write_later(const timtow::Gather& rest) noexcept override { real_.write_later(rest); }
     void want_read(bool wanted) noexcept override { real_.want_read(wanted); }
     void shutdown_write() noexcept override { real_.shutdown_write(); }
+    timtow::Endpoint peer() const override { return real_.peer(); }
     void close(timtow::How how) noexcept override {
       real_.close(how);
       delete this;

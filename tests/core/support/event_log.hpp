@@ -57,6 +57,18 @@ inline std::string name_of(const std::error_code& code) {
       return "not_an_upgrade";
     case errc::no_request:
       return "no_request";
+    case errc::origin_refused:
+      return "origin_refused";
+    case errc::bad_proxy_answer:
+      return "bad_proxy_answer";
+    case errc::proxy_header_missing:
+      return "proxy_header_missing";
+    case errc::bad_proxy_header:
+      return "bad_proxy_header";
+    case errc::proxy_header_untrusted:
+      return "proxy_header_untrusted";
+    case errc::no_subprotocol:
+      return "no_subprotocol";
     case errc::protocol_error:
       return "protocol_error";
     case errc::invalid_utf8:

@@ -54,6 +54,7 @@ class Peer {
   std::size_t write_size = any_number;  // bytes that one write takes at most
   std::size_t read_size = any_number;   // bytes that one read brings at most
   std::error_code write_error;          // what the next write fails with
+  timtow::Endpoint address;
 
   // -- What the core did with it ------------------------------------------------------------------
 
@@ -153,6 +154,8 @@ class Peer::Stream final : public timtow::Transport {
     peer_.shut_down = true;
   }
 
+  timtow::Endpoint peer() const override { return peer_.address; }
+
   void close(timtow::How how) noexcept override {
     peer_.closed = how;
     peer_.stream_ = nullptr;
@@ -198,7 +201,8 @@ class FakeLoop final : public timtow::Loop {
   std::vector<timtow::Endpoint> connects_to;
   std::vector<std::error_code> connect_errors;
   bool connect_waits = false;
-  std::function<void()> on_call;  // inside each connect() and resolve()
+  std::function<void()> on_call;            // inside each connect() and resolve()
+  std::function<void(Peer&)> on_connected;  // before the connection is opened
   timtow::ConnectEvents& connecting() { return *connecting_; }  // of the last connect()
   std::size_t pending() const { return pending_.size(); }
   // The same, with those that have been told but not been destroyed.
@@ -211,8 +215,12 @@ class FakeLoop final : public timtow::Loop {
   }
   Peer& make_peer() {
     peers.push_back(std::unique_ptr<Peer>{new Peer{*this}});
+    peers.back()->address = peer_address;
     return *peers.back();
   }
+
+  // Of those who connect from now on.
+  timtow::Endpoint peer_address{.host = "192.0.2.7", .port = 4711, .path = {}};
 
   // Lets everything happen that is due, until nothing is.
   void settle() {
@@ -298,6 +306,7 @@ class FakeLoop final : public timtow::Loop {
     return std::make_unique<Waiting>(*this, connect_waits, [this, &events, result] {
       if (result) return events.connect_failed(result);
       Peer& peer = make_peer();
+      if (on_connected) on_connected(peer);
       peer.written.reserve(1000);  // here memory may run out; in a write it must not
       hand_over(peer, events.connected());
     });

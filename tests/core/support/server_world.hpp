@@ -15,6 +15,7 @@ struct World {
   Lines log;
   timtow::Handlers handlers;  // log what they are told; a test may replace each before serve()
   timtow::Limits limits;
+  timtow::ServerOptions options;  // but for the limits
   std::optional<timtow::Server> server;
 
   World() {
@@ -44,7 +45,8 @@ struct World {
   Lines heard() { return std::exchange(log, {}); }
 
   World& serve() {
-    server.emplace(loop, handlers, timtow::ServerOptions{.limits = limits});
+    options.limits = limits;
+    server.emplace(loop, handlers, options);
     CHECK_FALSE(server->listen({.host = "127.0.0.1", .port = 9001, .path = {}}));
     return *this;
   }

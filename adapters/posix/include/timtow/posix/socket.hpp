@@ -62,6 +62,8 @@ Descriptor connect_to(const Endpoint& address, std::error_code& error);
 std::error_code connect_result(int fd) noexcept;
 // Where the socket is bound.
 Endpoint local_endpoint(int fd);
+// As Transport::peer().
+Endpoint peer_endpoint(int fd);
 // The next connection of a listening socket.
 Descriptor accept_from(int listener, std::error_code& error) noexcept;
 // Lets small writes leave without waiting for more (TCP_NODELAY): one of ours holds all there is.

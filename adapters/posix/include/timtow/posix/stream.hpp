@@ -33,6 +33,8 @@ class Stream final : public Transport, private Watch {
 
   void shutdown_write() noexcept override { shutdown(this->fd(), SHUT_WR); }
 
+  Endpoint peer() const override { return peer_endpoint(this->fd()); }
+
   void close(How how) noexcept override {
     const Descriptor closed_last{this->fd()};
     if (how == How::abortive) reset_on_close(this->fd());

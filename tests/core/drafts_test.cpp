@@ -330,7 +330,14 @@ TEST_CASE("drafts 75 and 76: no pings; idle_time closes") {
     CHECK(self.session.deadline(start + 50s) == start + 160s);
     self.feed("x");
     CHECK(self.session.deadline(start + 50s) == start + 170s);
-    self.expire(start + 170s);
+    // What came beyond counts for the next: half of 1024 and half are one.
+    self.feed(std::string(1536, 'x'));
+    CHECK(self.session.deadline(start + 60s) == start + 180s);
+    self.feed(std::string(511, 'x'));
+    CHECK(self.session.deadline(start + 70s) == start + 180s);
+    self.feed("x");
+    CHECK(self.session.deadline(start + 70s) == start + 190s);
+    self.expire(start + 190s);
     CHECK(self.written == (version == ProtocolVersion::hixie_75 ? "" : closing));
     CHECK(self.log.take().back() ==
           "closed 1006 sent=1005 error=idle_timeout \"silent for 120000 "

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "handshake_drafts.hpp"
+#include "support/allocation.hpp"
 #include "support/harness.hpp"
 #include "support/server_world.hpp"
 #include "timtow/client.hpp"
@@ -330,7 +331,14 @@ TEST_CASE("drafts 75 and 76: no pings; idle_time closes") {
     CHECK(self.session.deadline(start + 50s) == start + 160s);
     self.feed("x");
     CHECK(self.session.deadline(start + 50s) == start + 170s);
-    self.expire(start + 170s);
+    // What came beyond counts for the next: half of 1024 and half are one.
+    self.feed(std::string(1536, 'x'));
+    CHECK(self.session.deadline(start + 60s) == start + 180s);
+    self.feed(std::string(511, 'x'));
+    CHECK(self.session.deadline(start + 70s) == start + 180s);
+    self.feed("x");
+    CHECK(self.session.deadline(start + 70s) == start + 190s);
+    self.expire(start + 190s);
     CHECK(self.written == (version == ProtocolVersion::hixie_75 ? "" : closing));
     CHECK(self.log.take().back() ==
           "closed 1006 sent=1005 error=idle_timeout \"silent for 120000 "
@@ -366,6 +374,79 @@ TEST_CASE("drafts 75 and 76: paused, a session keeps what comes") {
   self.drain();
   CHECK(self.log.take() ==
         Lines{"message text 3 \"one\"", "message text 3 \"two\"", "closed 1005 sent=1005"});
+}
+
+namespace {
+
+// Takes all events; a request is accepted, at the second try if need be, and a message sent back.
+// Returns how many of them are closed events.
+int take_events(Session& session) {
+  int closed = 0;
+  while (const auto event = session.next()) {
+    if (event->closed() != nullptr) ++closed;
+    if (event->request() != nullptr && session.accept()) session.accept();
+    if (const auto* message = event->message()) session.send(*message);
+  }
+  return closed;
+}
+
+}  // namespace
+
+TEST_CASE("drafts 75 and 76: operator new failing at any call: no crash, one closed event") {
+  const SessionOptions options{.drafts = true};
+  const std::string conversation = text_frame(std::string(3000, 'x')) + closing;
+  const std::string response =
+      "HTTP/1.1 101 x\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+      "WebSocket-Origin: http://a\r\nWebSocket-Location: ws://a/\r\n\r\n";
+  const ClientRequest request{
+      .host = "a", .subprotocols = {}, .headers = {}, .version = ProtocolVersion::hixie_75};
+  for (const std::string& opening : {request_75, head_76 + key3, response}) {
+    std::size_t failures = 0;
+    for (std::size_t n = 1;; ++n) {
+      Pool pool{1'000'000, 0};
+      Session session{opening == response ? Role::client : Role::server, pool, options};
+      std::string bytes = opening + conversation;
+      const MutableBytes all = std::as_writable_bytes(std::span{bytes});
+      const std::size_t first = opening.size() + 1000;  // in the midst of the message
+      int closed = 0;
+      const bool reached = test::Allocation::fail_in(n, [&] {
+        if (session.role() == Role::client && session.request(request))
+          static_cast<void>(session.request(request));
+        session.receive(all.first(first));
+        closed += take_events(session);
+        session.receive(all.subspan(first));
+        closed += take_events(session);
+        session.end_of_input();
+        closed += take_events(session);
+      });
+      CHECK(closed == 1);
+      if (!reached) break;
+      ++failures;
+    }
+    CHECK(failures > 3);
+  }
+}
+
+TEST_CASE("drafts 75 and 76: a message that finds no memory closes, and what was sent is whole") {
+  const SessionOptions options{.drafts = true};
+  Pool pool{12 * 1024, 0};
+  Session session{Role::server, pool, options};
+  std::string bytes = head_76 + key3;
+  session.receive(std::as_writable_bytes(std::span{bytes}));
+  CHECK(take_events(session) == 0);
+  session.sent(session.output_size());
+  std::string part(8000, 'x');
+  part.front() = '\0';
+  for (int i = 0; i < 2 && !session.is_ended(); ++i) {
+    session.receive(std::as_writable_bytes(std::span{part}));
+    if (const auto event = session.next()) {
+      REQUIRE(event->closed() != nullptr);
+      CHECK(event->closed()->error->code == errc::no_memory);
+    }
+    part.front() = 'x';
+  }
+  CHECK(session.is_ended());
+  CHECK(as_text(session.output().front()) == closing);
 }
 
 // -- On a loop ------------------------------------------------------------------------------------

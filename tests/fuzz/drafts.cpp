@@ -33,10 +33,16 @@ std::string answered(std::string_view input, const std::string& written) {
   fuzz::check(key3.size() == (has_keys ? 8U : 0U), "key3 is of eight bytes");
   std::copy(key3.begin(), key3.end(), reinterpret_cast<char*>(challenge.data()) + 8);
   const auto answer = timtow::md5(challenge);
+  // Elsewhere than behind a 101 it would be read, and what a session says of it be random.
   std::string text{input};
   constexpr std::string_view stand_in = "{answer}";
-  if (const auto at = text.find(stand_in); at != text.npos)
-    text.replace(at, stand_in.size(), timtow::as_text(answer));
+  timtow::HeadScanner its_scanner;
+  timtow::Response response;
+  const bool is_whole = its_scanner.scan(text) == timtow::HeadScanner::Result::complete;
+  const std::size_t end = its_scanner.scanned();
+  if (is_whole && text.compare(end, stand_in.size(), stand_in) == 0 &&
+      !parse_response(input.substr(0, end), 100, response) && response.status == 101)
+    text.replace(end, stand_in.size(), timtow::as_text(answer));
   return text;
 }
 

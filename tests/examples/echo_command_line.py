@@ -54,7 +54,8 @@ class CommandLine(unittest.TestCase):
     def test_help(self):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        for option in ("--host", "--port", "--max-message", "--quiet", "--help", "--version"):
+        for option in ("--host", "--port", "--max-message", "--tls-cert", "--tls-key", "--quiet",
+                       "--help", "--version"):
             self.assertIn(f"  {option} ", result.stdout)
 
     def test_version(self):

@@ -727,7 +727,7 @@ class CommandLine(unittest.TestCase):
 
     def test_help(self):
         output = run("--help").decode()
-        for option in ("URL", "--subprotocol", "--header", "--cookie", "--connect", "--timeout",
+        for option in ("URL", "--subprotocol", "--header", "--cookie", "--connect", "--tls-ca", "--timeout",
                        "--linger", "--reconnect", "--help", "--version"):
             self.assertIn(f"  {option} ", output)
 

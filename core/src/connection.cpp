@@ -410,7 +410,8 @@ void Connection::set_deadline(TimePoint deadline) noexcept {
 bool Connection::settle_ending() noexcept {
   if (!session_.finished()) {
     if (!session_.wants_shutdown() || session_.output_size() != 0) return false;
-    if (!session_.has_said_all()) {
+    // What secures the stream has a last word, which may have to wait, and is answered.
+    if (!session_.has_said_all() || security() != nullptr) {
       if (!unusual_.shut_down) transport_->shutdown_write();
       unusual_.shut_down = true;
       return false;

@@ -1,6 +1,6 @@
 # Configures, builds and runs consumer/ below WORK against timtow, in one MODE:
 #   find_package   the package below PREFIX
-#   pkg_config     the same, on LOOP, through pkg-config and nothing but the compiler
+#   pkg_config     the same, on LOOP (or tls), through pkg-config and nothing but the compiler
 #   subdirectory   the sources
 #   conformance    as find_package, with the adapter of examples/port/ as the consumer: it passes the
 #                  installed suite
@@ -28,8 +28,12 @@ if(MODE STREQUAL "pkg_config")
   if(NOT PKG_CONFIG)
     message(FATAL_ERROR "pkg-config is missing: install the Debian package pkg-config.")
   endif()
-  # The same program on another loop.
-  file(READ "${consumer}/main.cpp" program)
+  # The same program on another loop; what is none has its own.
+  set(program main)
+  if(EXISTS "${consumer}/${LOOP}.cpp")
+    set(program ${LOOP})
+  endif()
+  file(READ "${consumer}/${program}.cpp" program)
   string(REGEX REPLACE "(timtow/|timtow::)poll" "\\1${LOOP}" program "${program}")
   file(WRITE "${WORK}/main.cpp" "${program}")
   file(GLOB_RECURSE files "${PREFIX}/timtow-${LOOP}.pc")

@@ -727,7 +727,8 @@ class CommandLine(unittest.TestCase):
 
     def test_help(self):
         output = run("--help").decode()
-        for option in ("URL", "--subprotocol", "--header", "--cookie", "--draft", "--connect", "--timeout",
+        for option in ("URL", "--subprotocol", "--header", "--cookie", "--draft", "--connect",
+                       "--proxy", "--tls-ca", "--timeout",
                        "--linger", "--reconnect", "--help", "--version"):
             self.assertIn(f"  {option} ", output)
 

@@ -13,12 +13,6 @@ namespace {
 constexpr std::size_t most_of_pair = 4096;
 constexpr std::size_t most_of_attribute = 1024;
 
-std::string_view trimmed(std::string_view text) noexcept {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 bool begins_with(std::string_view name, std::string_view prefix) noexcept {
   return equal_ignoring_case(name.substr(0, prefix.size()), prefix);
 }

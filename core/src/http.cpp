@@ -30,12 +30,6 @@ constexpr bool is_control_char(char c) noexcept {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
 }
 
-std::string_view trimmed(std::string_view text) noexcept {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 // Where the list element that starts at `from` ends: at a comma outside quotes.
 std::size_t element_end(std::string_view list, std::size_t from) noexcept {
   bool quoted = false;
@@ -124,6 +118,12 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
 
 bool is_token(std::string_view text) noexcept {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
+}
+
+std::string_view trimmed(std::string_view text) noexcept {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 bool is_header_value(std::string_view text) noexcept {

@@ -111,8 +111,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
     };
 
     // Server: whether the application is to see the request; otherwise it is answered as the
-    // Refusal says. Throws std::bad_alloc.
-    // `client` is whose it is, where that is not the connection's peer.
+    // Refusal says. `client` is whose it is, where that is not the connection's peer. Throws
+    // std::bad_alloc.
     virtual Refusal admit(const Request&, const Connection&, std::optional<Endpoint>&) {
       return {};
     }

@@ -24,9 +24,8 @@ struct Accept {
   std::vector<Header> headers;   // Set-Cookie and others
 };
 
-// The first of `ours`, in our order of preference, that the client offers; empty when there is
-// none. A view into the request. For on_request: c.accept({.subprotocol = choose_subprotocol(r,
-// {"b"})}).
+// The first of `ours`, in our order of preference, that the client offers, as a view into the
+// request; empty when there is none. `ours` may be {"v2", "v1"}, or a vector of strings.
 template <typename Names = std::initializer_list<std::string_view>>
 std::string_view choose_subprotocol(const Request& request, const Names& ours) {
   const auto offered = request.subprotocols();

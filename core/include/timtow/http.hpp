@@ -25,6 +25,9 @@ bool is_token(std::string_view text) noexcept;
 // Whether the text may be a header's value: no control characters but tab.
 bool is_header_value(std::string_view text) noexcept;
 
+// Without the spaces and tabs at both ends (RFC 9110 section 5.6.3).
+std::string_view trimmed(std::string_view text) noexcept;
+
 struct Header {
   std::string_view name;
   std::string_view value;

@@ -107,8 +107,8 @@ struct TlsWorld : World {
   std::shared_ptr<timtow::tls::ServerContext> context;
   Context peers = client_context();
 
-  explicit TlsWorld(timtow::tls::ServerContext::Options options = {})
-      : context(make_server_context(std::move(options))) {
+  explicit TlsWorld(timtow::tls::ServerContext::Options of_tls = {})
+      : context(make_server_context(std::move(of_tls))) {
     // An error of TLS has a name in no list, and says more in its sentence.
     handlers.on_error = [this](const timtow::Error& error) {
       log.push_back("error " + error.text);
@@ -116,7 +116,8 @@ struct TlsWorld : World {
   }
 
   TlsWorld& serve() {
-    server.emplace(loop, handlers, timtow::ServerOptions{.limits = limits});
+    options.limits = limits;
+    server.emplace(loop, handlers, options);
     CHECK_FALSE(server->listen({.host = "127.0.0.1", .port = 9001, .path = {}}, context));
     return *this;
   }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <functional>
 #include <new>
 #include <utility>
 
@@ -23,8 +22,10 @@ constexpr std::size_t records_in_write = 4;
 // What we answer by ourselves (tickets, updates of keys) adds to that. Beyond this nothing is read:
 // who sends what has to be answered, and takes no answer, waits.
 constexpr std::size_t most_ciphertext = 128UL * 1024;
-// The loop's scratch has the plain text in front, and from here on the ciphertext.
-constexpr std::size_t ciphertext_at = 128UL * 1024;
+// Where in the loop's scratch ciphertext is read to. Plain text that is put to its front does not
+// reach what is still to be decrypted: it is never ahead of that by more than a record, whose
+// beginning an earlier read may have brought.
+constexpr std::size_t ciphertext_at = 32UL * 1024;
 
 // For a browser that was told http:// where it is https://.
 constexpr std::string_view answer_to_http =
@@ -287,7 +288,7 @@ bool TlsFilter::shake_hands() noexcept {
 void TlsFilter::deliver() noexcept {
   bool more = true;
   while (more && wants_read_ && !closed_) {
-    const MutableBytes space = plain_space();
+    const MutableBytes space = above_.read_space();
     MutableBytes left = space;
     std::size_t size = 0;
     while (more && !left.empty()) more = decrypt(left, size);
@@ -342,17 +343,6 @@ void TlsFilter::tell_end_of_failed() noexcept {
   if (!closed_) above_.ended();
 }
 
-// Where plain text may go: of the scratch, not where the ciphertext is.
-MutableBytes TlsFilter::plain_space() noexcept {
-  const MutableBytes space = above_.read_space();
-  const MutableBytes scratch = loop_.scratch();
-  const std::less<const std::byte*> before;
-  if (before(space.data(), scratch.data()) || !before(space.data(), scratch.data() + ciphertext_at))
-    return space;
-  const auto at = static_cast<std::size_t>(space.data() - scratch.data());
-  return space.first(std::min(space.size(), ciphertext_at - at));
-}
-
 // What was not read yet stays, unless nothing behind the end matters.
 void TlsFilter::keep_input() noexcept {
   const Bytes left = std::exchange(input_, {});
@@ -374,7 +364,7 @@ bool TlsFilter::has_pending() const noexcept {
 }
 
 void TlsFilter::update_reading() noexcept {
-  const bool reads = wants_read_ && held_.empty() && ciphertext_.size() <= most_ciphertext;
+  const bool reads = wants_read_ && ciphertext_.size() <= most_ciphertext;
   if (reads == reads_) return;
   reads_ = reads;
   below_->want_read(reads);

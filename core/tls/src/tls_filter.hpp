@@ -79,7 +79,6 @@ class TlsFilter final : public Filter, private Deferred, private Security {
   void tell_end_of_failed() noexcept;
   void say_close_notify() noexcept;
   void keep_input() noexcept;
-  MutableBytes plain_space() noexcept;
   bool has_pending() const noexcept;
   void update_reading() noexcept;
 

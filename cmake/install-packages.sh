@@ -11,6 +11,7 @@ set -euo pipefail
 build=(
   g++ cmake ninja-build ccache pkg-config
   libuv1-dev libevent-dev libev-dev libasio-dev libbenchmark-dev
+  zlib1g-dev
   python3 python3-websockets
   libjs-chart.js
 )

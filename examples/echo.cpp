@@ -3,6 +3,7 @@
 #include <string>
 
 #include "arguments.hpp"
+#include "deflate.hpp"
 #include "echo_page.hpp"
 #include "report.hpp"
 #include "stop_signals.hpp"
@@ -16,6 +17,8 @@ constexpr char help[] =
     "  --host HOST          address or name to listen on (127.0.0.1)\n"
     "  --port PORT          0 for any free one (9001)\n"
     "  --max-message BYTES  the largest message taken (16777216)\n"
+    "  --deflate            compress messages for clients that offer it\n"
+    "  --deflate-takeover   the same, each with what was said before in memory\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -35,7 +38,7 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
 
 int main(int argc, char** argv) {
   timtow::Endpoint endpoint{.host = "127.0.0.1", .port = 9001, .path = {}};
-  timtow::Limits limits;
+  timtow::ServerOptions options;
   bool quiet = false;
   example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
   while (arguments.next()) {
@@ -44,7 +47,11 @@ int main(int argc, char** argv) {
     else if (arguments.option() == "--port")
       arguments.number(endpoint.port);
     else if (arguments.option() == "--max-message")
-      arguments.number(limits.message_bytes);
+      arguments.number(options.limits.message_bytes);
+    else if (arguments.option() == "--deflate")
+      options.compression = example::deflate(arguments);
+    else if (arguments.option() == "--deflate-takeover")
+      options.compression = example::deflate(arguments, true);
     else if (arguments.option() == "--quiet")
       quiet = true;
     else
@@ -58,7 +65,7 @@ int main(int argc, char** argv) {
     peer.send(message);
   };
   if (!quiet) example::report(handlers);
-  timtow::Server server{loop, handlers, {.limits = limits}};
+  timtow::Server server{loop, handlers, options};
   if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
 
   const example::StopSignals stop{

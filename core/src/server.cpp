@@ -10,7 +10,10 @@ class Server::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, Handlers handlers, ServerOptions options)
-      : Owner(std::move(handlers)), loop_(on), session_options_{.limits = options.limits} {}
+      : Owner(std::move(handlers)),
+        loop_(on),
+        compression_(std::move(options.compression)),
+        session_options_{.limits = options.limits, .compression = compression_.get()} {}
 
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
@@ -114,6 +117,7 @@ class Server::Core final : public Connection::Owner,
   }
 
   Loop& loop_;
+  std::shared_ptr<const Compression> compression_;
   SessionOptions session_options_;
   std::vector<Listener*> listeners_;
   std::unique_ptr<Timer> shutdown_timer_;

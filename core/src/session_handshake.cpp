@@ -86,6 +86,9 @@ Refusal Session::receive_request(const Request& request) noexcept {
     handshake.is_upgrade = request.is_upgrade();
     handshake.key = request.headers["Sec-WebSocket-Key"];
     for (const auto& each : request.subprotocols()) handshake.subprotocols.emplace_back(each);
+    if (options_.compression != nullptr && handshake.is_upgrade)
+      handshake.codec =
+          options_.compression->accept(request.extensions(), outbox_.pool(), handshake.extension);
     state_.phase = Phase::deciding;
     return {};
   } catch (const std::bad_alloc&) {
@@ -108,8 +111,11 @@ Error Session::accept(const Accept& accept) noexcept {
   try {
     if (Error error = check_accept(accept, handshake.offered())) return error;
     std::string subprotocol{accept.subprotocol};
-    if (!put_text(format_accept(accept, handshake.key))) return out_of_memory();
+    const bool compress = accept.compress && handshake.codec != nullptr;
+    const std::string_view extension = compress ? handshake.extension : std::string_view{};
+    if (!put_text(format_accept(accept, handshake.key, extension))) return out_of_memory();
     work_->subprotocol = std::move(subprotocol);
+    if (compress) compress_with(std::move(handshake.codec));
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
@@ -151,7 +157,9 @@ Error Session::request(const ClientRequest& request) noexcept {
     auto handshake = std::make_unique<Handshake>();
     handshake->key = base64(std::as_bytes(std::span{nonce}));
     handshake->subprotocols.assign(request.subprotocols.begin(), request.subprotocols.end());
-    if (!put_text(format_client_request(request, handshake->key))) return out_of_memory();
+    const std::string offer =
+        options_.compression == nullptr ? std::string{} : options_.compression->offer();
+    if (!put_text(format_client_request(request, handshake->key, offer))) return out_of_memory();
     work_->handshake = std::move(handshake);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
@@ -173,12 +181,18 @@ std::optional<Event> Session::take_response(std::string_view head) {
   if (error)
     response = {};  // it is no answer
   else
-    error = check_response(response, handshake.key, handshake.offered());
+    error = check_response(response, handshake.key, handshake.offered(),
+                           options_.compression != nullptr);
+  std::unique_ptr<Codec> codec;
+  if (!error && options_.compression != nullptr)
+    error = options_.compression->confirm(response.headers.list("Sec-WebSocket-Extensions"),
+                                          outbox_.pool(), codec);
   if (error) {
     fail_handshake(std::move(error));
     return std::nullopt;
   }
   work_->subprotocol = response.headers["Sec-WebSocket-Protocol"];
+  if (codec != nullptr) compress_with(std::move(codec));
   state_.phase = Phase::open;
   heard_ = true;
   state_.done = work_->carry_done = true;  // the event shows what is in it
@@ -186,6 +200,11 @@ std::optional<Event> Session::take_response(std::string_view head) {
 }
 
 // -- Both -----------------------------------------------------------------------------------------
+
+void Session::compress_with(std::unique_ptr<Codec> codec) noexcept {
+  work_->codec = std::move(codec);
+  sends_specially_ |= compressing;
+}
 
 void Session::fail_handshake(Error error) noexcept {
   if (!is_client_) {

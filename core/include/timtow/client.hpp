@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "timtow/compression.hpp"
 #include "timtow/connection.hpp"
 #include "timtow/endpoint.hpp"
 #include "timtow/error.hpp"
@@ -47,6 +48,9 @@ struct ClientOptions {
   // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429.
   std::optional<Reconnect> reconnect = {};
   Limits limits = {};
+  // What messages are compressed with, if the server agrees: a Deflate (timtow/deflate.hpp), or
+  // null for none. It may be shared by many.
+  std::shared_ptr<const Compression> compression = {};
 };
 
 class Client {

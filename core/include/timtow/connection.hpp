@@ -168,6 +168,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
   bool is_open() const noexcept { return session_.is_open(); }
   std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
+  // Whether messages may be compressed: that was negotiated.
+  bool is_compressing() const noexcept { return session_.is_compressing(); }
   // Bytes that the peer has not taken yet, and whether they passed the high water.
   std::size_t output_size() const noexcept { return session_.output_size(); }
   bool is_congested() const noexcept { return session_.is_congested(); }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "timtow/compression.hpp"
 #include "timtow/connection.hpp"
 #include "timtow/endpoint.hpp"
 #include "timtow/error.hpp"
@@ -23,6 +24,9 @@ namespace timtow {
 // What a server does for every connection.
 struct ServerOptions {
   Limits limits = {};
+  // What messages are compressed with, where a client offers it: a Deflate (timtow/deflate.hpp), or
+  // null for none. It may be shared by many.
+  std::shared_ptr<const Compression> compression = {};
 };
 
 class Server {

@@ -121,7 +121,7 @@ class Inflater : public Stream {
     inflateReset(&z_);
     has_ended_ = false;
     is_between_blocks_ = true;
-    tail_taken_ = 0;
+    was_full_ = false;
   }
 
   Codec::Decompressed decompress(Bytes from, bool last, MutableBytes to) noexcept {
@@ -129,31 +129,28 @@ class Inflater : public Stream {
     make_room(z_, to);
     const std::size_t room = z_.avail_out;
     std::size_t taken = 0;
-    while (true) {
-      const bool in_tail = last && taken == from.size();
-      // A message that ends between two blocks, and not behind the header of an empty one, is
-      // complete without the tail: one that is empty, or whose last block is marked as final.
-      if (in_tail && is_between_blocks_ && (tail_taken_ == 0 || tail_taken_ == tail.size())) {
-        tail_taken_ = 0;
-        return {Result::taken, taken, room - z_.avail_out};
-      }
-      const Bytes next = in_tail ? Bytes{tail}.subspan(tail_taken_) : from.subspan(taken);
-      if (next.empty() && (in_tail || has_ended_))
-        return {in_tail ? Result::broken : Result::taken, taken, room - z_.avail_out};
-      const int result = inflate_some(next);
-      (in_tail ? tail_taken_ : taken) += std::min(next.size(), most_at_once) - z_.avail_in;
-      if (result == Z_MEM_ERROR) return {Result::no_memory, taken, room - z_.avail_out};
+    const auto so_far = [&](Result result) {
+      return Codec::Decompressed{result, taken, room - z_.avail_out};
+    };
+    while (taken != from.size() || was_full_) {
+      const int result = inflate_some(from.subspan(taken));
+      taken += std::min(from.size() - taken, most_at_once) - z_.avail_in;
+      if (result == Z_MEM_ERROR) return so_far(Result::no_memory);
       if (result != Z_OK && result != Z_BUF_ERROR && result != Z_STREAM_END)
-        return {Result::broken, taken, room - z_.avail_out};
-      if (z_.avail_out == 0) return {Result::full, taken, room};
-      if (!last && taken == from.size()) return {Result::taken, taken, room - z_.avail_out};
+        return so_far(Result::broken);
+      was_full_ = z_.avail_out == 0;
+      if (was_full_) return so_far(Result::full);
     }
+    return so_far(!last || end_message() ? Result::taken : Result::broken);
   }
 
  private:
   int inflate_some(Bytes next) noexcept {
-    if (has_ended_) inflateResetKeep(&z_);  // what follows may still refer to what came before
     give(z_, next);
+    if (has_ended_) {
+      if (next.empty()) return Z_STREAM_END;
+      inflateResetKeep(&z_);  // what follows may still refer to what came before
+    }
     const int result = ::inflate(&z_, Z_SYNC_FLUSH);
     has_ended_ = result == Z_STREAM_END;
     // As zlib tells it: 128 for that, and bits of the last byte that are not used.
@@ -161,10 +158,20 @@ class Inflater : public Stream {
     return result;
   }
 
+  // Whether a message may end here, with room left. One that ends between two blocks, and not
+  // behind the header of an empty one, is complete without the tail: it is empty, or its last block
+  // is marked as final. Elsewhere the tail has to be the rest of that block, and so make nothing.
+  bool end_message() noexcept {
+    if (is_between_blocks_) return true;
+    const auto room = z_.avail_out;
+    inflate_some(tail);
+    return is_between_blocks_ && z_.avail_in == 0 && z_.avail_out == room;
+  }
+
   bool is_good_;
   bool has_ended_ = false;         // by a final block, behind which more may come
   bool is_between_blocks_ = true;  // at the border of a byte
-  std::size_t tail_taken_ = 0;
+  bool was_full_ = false;  // there was no more room, so that more may come of what was taken
 };
 
 // What connections have given back, for the next that needs one.

@@ -226,23 +226,30 @@ class Lines(unittest.TestCase):
         with Host(talk) as host:
             self.assertEqual(run(host.url, "--linger", "60", lines=NUMBERS), b"")
 
-    def check_compressed(self, option, agreed):
-        lines = b"".join(NUMBERS.splitlines(keepends=True)[:1000])
-
+    def test_compressed(self):
         async def tell_and_echo(client):
             await client.send(client.response_headers.get("Sec-WebSocket-Extensions", "none"))
             await echo(client)
 
+        lines = b"".join(NUMBERS.splitlines(keepends=True)[:1000])
+        bits = "server_max_window_bits=12; client_max_window_bits=12"
         with Websockets(tell_and_echo) as server:
-            output = run(server.url, *option, lines=lines)
-        said, echoed = output.split(b"\n", 1)
-        self.assertEqual(said.decode(), agreed)
-        self.assertTrue(echoed == lines)
-        output = run(node + "/extensions", *option, lines=lines)
-        said, echoed = output.split(b"\n", 1)
-        self.assertEqual(said.decode(),
-                         "offered, permessage-deflate" if option else "not offered, none")
-        self.assertTrue(echoed == lines)
+            cats = []
+            for option, agreed in (
+                    ([], "none"),
+                    (["--deflate"], "permessage-deflate; server_no_context_takeover; "
+                     f"client_no_context_takeover; {bits}"),
+                    (["--deflate-takeover"], f"permessage-deflate; {bits}")):
+                of_node = "offered, permessage-deflate" if option else "not offered, none"
+                cats += [(Cat(server.url, *option), agreed),
+                         (Cat(node + "/extensions", *option), of_node)]
+            for cat, _ in cats:
+                cat.write(lines)
+                cat.close_input()
+            for cat, agreed in cats:
+                said, echoed = cat.end().split(b"\n", 1)
+                self.assertEqual((said.decode(), cat.errors()), (agreed, ""))
+                self.assertTrue(echoed == lines, cat.process.args)
 
     def test_a_line_that_is_not_utf_8_is_not_sent(self):
         def talk(peer):
@@ -270,14 +277,6 @@ echo_server.add_cases(Lines, [
     ("1 MiB", b"x" * MIB + b"\n" + bytes(33 + i % 90 for i in range(MIB)) + b"\n0\n"),
     ("large lines that fill its queue", b"".join(b"%d" % i * 300_000 + b"\n" for i in range(10))),
 ], Lines.check_echo)
-echo_server.add_cases(Lines, [
-    ("not asked for", [], "none"),
-    ("without takeover", ["--deflate"],
-     "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
-     "server_max_window_bits=12; client_max_window_bits=12"),
-    ("with takeover", ["--deflate-takeover"],
-     "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"),
-], Lines.check_compressed)
 
 
 class Messages(unittest.TestCase):

@@ -40,7 +40,11 @@ inline void check(bool holds, const char* rule) {
 
 inline void check_same(const std::string& what, const std::string& whole, const char* how) {
   if (what == whole) return;
-  std::fprintf(stderr, "-- whole:\n%s\n-- %s:\n%s\n", whole.c_str(), how, what.c_str());
+  for (const auto& [name, text] : {std::pair{"whole", &whole}, std::pair{how, &what}}) {
+    std::fprintf(stderr, "-- %s:\n", name);
+    std::fwrite(text->data(), 1, text->size(), stderr);  // there may be NUL in it
+    std::fputc('\n', stderr);
+  }
   check(false, "the same bytes give the same events and output, however they are split");
 }
 

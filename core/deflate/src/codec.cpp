@@ -141,7 +141,9 @@ class Inflater : public Stream {
       was_full_ = z_.avail_out == 0;
       if (was_full_) return so_far(Result::full);
     }
-    return so_far(!last || end_message() ? Result::taken : Result::broken);
+    auto all = so_far(Result::taken);  // without what the tail may make, which is not good
+    if (last && !end_message()) all.result = Result::broken;
+    return all;
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <random>
 #include <thread>
+#include <tuple>
 
 #include "deflate/zlib.hpp"
 #include "support/harness.hpp"
@@ -382,35 +383,42 @@ TEST_CASE("memory: with context takeover it is counted, and goes with the sessio
 }
 
 TEST_CASE("memory that runs out is an error, and the peer understands what follows") {
-  for (const Deflate* const deflate : {&taking_over, &deflating}) {
-    int refused = 0;
-    int went = 0;
-    for (std::size_t budget = 0; budget < 1'100'000; budget += 60'007) {
-      Pool pool{std::numeric_limits<std::size_t>::max(), 0};
-      Harness self{Role::server, {}, pool, deflate};
-      self.open("permessage-deflate");
-      REQUIRE(self.session.send(words(100)) == errc::ok);
-      self.write();
-      const std::size_t gone = std::numeric_limits<std::size_t>::max() - pool.in_use() - budget;
-      REQUIRE(pool.charge(gone));
-      const errc result = self.session.send(noise(200'000));
-      CHECK((result == errc::ok || result == errc::no_memory));
-      ++(result == errc::ok ? went : refused);
-      pool.refund(gone);
-      REQUIRE(self.session.send(words(100)) == errc::ok);
-      self.write();
-      test::Inflating peer;
-      std::string last;
-      for (const Sent& each : sent(self)) {
-        if (each.compressed && deflate == &taking_over)
-          last = peer.message(each.payload);
-        else
-          last = each.compressed ? test::Inflating{}.message(each.payload) : each.payload;
-      }
-      CHECK(last == words(100));
+  const auto sends = [](const Deflate& deflate, std::size_t budget, const std::string& payload) {
+    Pool pool{std::numeric_limits<std::size_t>::max(), 0};
+    Harness self{Role::server, {}, pool, &deflate};
+    self.open("permessage-deflate");
+    REQUIRE(self.session.send(words(100)) == errc::ok);
+    self.write();
+    const std::size_t gone = std::numeric_limits<std::size_t>::max() - pool.in_use() - budget;
+    REQUIRE(pool.charge(gone));
+    const errc result = self.session.send(as_bytes(payload));
+    CHECK((result == errc::ok || result == errc::no_memory));
+    pool.refund(gone);
+    REQUIRE(self.session.send(as_bytes(payload)) == errc::ok);
+    self.write();
+    test::Inflating peer;
+    std::string last;
+    for (const Sent& each : sent(self)) {
+      if (!each.compressed)
+        last = each.payload;
+      else
+        last = &deflate == &taking_over ? peer.message(each.payload)
+                                        : test::Inflating{}.message(each.payload);
     }
-    CHECK(refused > 0);
-    CHECK(went > 0);
+    CHECK(last == payload);
+    return result == errc::ok;
+  };
+  for (const Deflate* const deflate : {&taking_over, &deflating}) {
+    for (const auto& [payload, most, step] :
+         {std::tuple{noise(200'000), 1'100'000U, 60'007U}, std::tuple{words(900), 12'000U, 200U},
+          std::tuple{words(9000), 40'000U, 200U}}) {
+      int went = 0;
+      int refused = 0;
+      for (std::size_t budget = 0; budget < most; budget += step)
+        ++(sends(*deflate, budget, payload) ? went : refused);
+      CHECK(refused > 0);
+      if (deflate == &taking_over || most > 1'000'000) CHECK(went > 0);
+    }
   }
 }
 
@@ -428,6 +436,7 @@ TEST_CASE("what is sent is within the window that was agreed on, from 8 bits to 
       std::string far = noise(1 << bits);  // of which all lies one byte too far back
       messages.push_back(far + 'x' + far);
       messages.push_back(noise(260) + noise(260));
+      for (int i = 0; i < 2; ++i) messages.push_back({far.rbegin(), far.rbegin() + 200});  // again
       for (const std::string& each : messages)
         REQUIRE(self.session.send(as_bytes(each)) == errc::ok);
       self.write();

@@ -57,7 +57,7 @@ check() {
   local preset=$1 log="build/$stage-test.log" total status=0
   shift
   # More at once than there are cores: most of a test's time it waits for its peer.
-  ctest --preset "$preset" -j $((2 * jobs)) "$@" >"$log" 2>&1 || status=$?
+  ctest --preset "$preset" -j $((3 * jobs)) "$@" >"$log" 2>&1 || status=$?
   total=$(sed -n 's/^[0-9]*% tests passed, [0-9]* tests failed out of \([0-9]*\)$/\1/p' "$log")
   if ((status != 0)) || grep -q 'The following tests did not run' "$log"; then
     grep -vE '(Passed|Start +[0-9]+:) ' "$log" || true
@@ -114,21 +114,13 @@ stage_tsan() {
 }
 
 stage_fuzz() {
-  build fuzz
-  local target name log executed
-  for target in build/fuzz/bin/fuzz_*; do
-    name=${target##*/fuzz_}
-    log=build/fuzz-$name.log
-    # The first folder takes what is found, the second is only read.
-    mkdir -p "build/fuzz/corpus/$name" "build/fuzz/found"
-    quietly "$log" "$target" -max_total_time="$fuzz_seconds" -timeout=60 -rss_limit_mb=2048 \
-      -print_final_stats=1 -artifact_prefix="build/fuzz/found/$name-" \
-      "build/fuzz/corpus/$name" "tests/fuzz/corpus/$name"
-    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    echo "  $name: ${executed:-0} inputs"
-    ((${executed:-0} > 0))
-    count 1
-  done
+  local log=build/fuzz-run.log minutes status=0
+  minutes=$(awk -v seconds="$fuzz_seconds" 'BEGIN { print seconds / 60 }')
+  mkdir -p build
+  tests/fuzz/run.sh "$minutes" >"$log" 2>&1 || status=$?
+  cat "$log"
+  count "$(grep -c ' inputs$' "$log" || true)"
+  return "$status"
 }
 
 stage_configure() {

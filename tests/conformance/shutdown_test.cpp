@@ -66,7 +66,7 @@ TEST_CASE("a server with much to write can be destroyed, and so can its loop") {
     CAPTURE(loop_runs_on);
     EchoServer echo;
     echo.handlers.on_open = [](Connection& c) {
-      for (int i = 0; i < 20; ++i) c.send(std::string(200'000, 'x'));
+      for (int i = 0; i < 60; ++i) c.send(std::string(1'000'000, 'x'));  // more than sockets hold
     };
     echo.start();
     Client client{echo.where()};

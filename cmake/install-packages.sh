@@ -10,8 +10,7 @@ set -euo pipefail
 
 build=(
   g++ cmake ninja-build ccache pkg-config
-  libuv1-dev libevent-dev libev-dev libasio-dev libbenchmark-dev
-  zlib1g-dev
+  libuv1-dev libevent-dev libev-dev libasio-dev libssl-dev zlib1g-dev libbenchmark-dev
   python3 python3-websockets
   libjs-chart.js
 )
@@ -22,7 +21,7 @@ peers=(
 )
 test=(
   clang clang-format clang-tidy libclang-rt-14-dev llvm git
-  doctest-dev python3-wsproto
+  doctest-dev openssl curl python3-wsproto
   chromium chromium-driver python3-selenium
   valgrind
 )

@@ -9,16 +9,19 @@
 #include "standard_input.hpp"
 #include "this_loop.hpp"
 #include "timtow/timtow.hpp"
+#include "timtow/url.hpp"
+#include "tls.hpp"
 
 namespace {
 
 constexpr char help[] =
     "sends lines to a WebSocket server, and prints what it answers.\n\n"
-    "  URL                  ws://host:port/path\n"
+    "  URL                  ws://host:port/path, or wss:// for TLS\n"
     "  --subprotocol NAME   offer it; may be given again\n"
     "  --header NAME:VALUE  send it with the request; may be given again\n"
     "  --cookie NAME=VALUE  the same for a cookie\n"
     "  --connect ADDRESS    host:port or unix:/path to connect to, if not the URL's\n"
+    "  --tls-ca FILE        trust these certificates, in PEM, and not the system's\n"
     "  --timeout SECONDS    for looking up the name and connecting (10)\n"
     "  --linger SECONDS     how long the server must have been silent before its connection is\n"
     "                       closed behind the end of the input (1)\n"
@@ -35,6 +38,7 @@ struct Options {
 
 Options read_options(example::Arguments& arguments) {
   Options all;
+  std::string tls_ca;
   timtow::ClientOptions& options = all.client;
   const auto pair = [&](char separator) {
     const std::string text{arguments.value()};
@@ -60,6 +64,8 @@ Options read_options(example::Arguments& arguments) {
     } else if (arguments.option() == "--connect") {
       const auto error = timtow::Endpoint::parse(arguments.value(), options.endpoint.emplace());
       if (error) arguments.refuse(error.text);
+    } else if (arguments.option() == "--tls-ca") {
+      tls_ca = arguments.value();
     } else if (arguments.option() == "--timeout") {
       options.connect_time = seconds();
     } else if (arguments.option() == "--linger") {
@@ -77,6 +83,9 @@ Options read_options(example::Arguments& arguments) {
     }
   }
   if (options.url.empty()) arguments.refuse("which server? --help tells how to say it");
+  timtow::Url url;
+  if (!timtow::Url::parse(options.url, url) && url.is_secure)
+    options.tls = example::client_tls(arguments, tls_ca);
   return all;
 }
 

@@ -9,6 +9,7 @@
 #include "stop_signals.hpp"
 #include "this_loop.hpp"
 #include "timtow/timtow.hpp"
+#include "tls.hpp"
 
 namespace {
 
@@ -19,6 +20,8 @@ constexpr char help[] =
     "  --max-message BYTES  the largest message taken (16777216)\n"
     "  --deflate            compress messages for clients that offer it\n"
     "  --deflate-takeover   the same, each with what was said before in memory\n"
+    "  --tls-cert FILE      speak TLS: its certificate, with those of its issuers, in PEM\n"
+    "  --tls-key FILE       and its key\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -39,6 +42,8 @@ void answer(timtow::Connection& peer, const timtow::Request& request) {
 int main(int argc, char** argv) {
   timtow::Endpoint endpoint{.host = "127.0.0.1", .port = 9001, .path = {}};
   timtow::ServerOptions options;
+  std::string tls_cert;
+  std::string tls_key;
   bool quiet = false;
   example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
   while (arguments.next()) {
@@ -52,11 +57,19 @@ int main(int argc, char** argv) {
       options.compression = example::deflate(arguments);
     else if (arguments.option() == "--deflate-takeover")
       options.compression = example::deflate(arguments, true);
+    else if (arguments.option() == "--tls-cert")
+      tls_cert = arguments.value();
+    else if (arguments.option() == "--tls-key")
+      tls_key = arguments.value();
     else if (arguments.option() == "--quiet")
       quiet = true;
     else
       arguments.unknown();
   }
+
+  const bool is_secure = !tls_cert.empty() || !tls_key.empty();
+  if (tls_cert.empty() != tls_key.empty())
+    arguments.refuse("--tls-cert and --tls-key go together; --help lists the options");
 
   this_loop::Loop loop;
   timtow::Handlers handlers;
@@ -66,10 +79,13 @@ int main(int argc, char** argv) {
   };
   if (!quiet) example::report(handlers);
   timtow::Server server{loop, handlers, options};
-  if (const auto error = server.listen(endpoint)) arguments.refuse(error.text);
+  const auto error =
+      is_secure ? server.listen(endpoint, example::server_tls(arguments, tls_cert, tls_key))
+                : server.listen(endpoint);
+  if (error) arguments.refuse(error.text);
 
   const example::StopSignals stop{
       loop, [&] { server.shutdown(std::chrono::seconds{3}, [&] { loop.stop(); }); }};
-  example::announce(this_loop::name, server);
+  example::announce(this_loop::name, server, is_secure ? "https" : "http");
   loop.run();
 }

@@ -7,8 +7,8 @@
 
 namespace example {
 
-inline void announce(const char* loop, const timtow::Server& server) {
-  std::printf("echo-%s listening on http://%s/\n", loop,
+inline void announce(const char* loop, const timtow::Server& server, const char* scheme = "http") {
+  std::printf("echo-%s listening on %s://%s/\n", loop, scheme,
               to_string(server.endpoints().front()).c_str());
   std::fflush(stdout);
 }

@@ -70,6 +70,10 @@ class Client::Core final : public Connection::Owner,
       return make_error(errc::cancelled, "the client is connecting or connected: close() it first");
     Url url;
     if (Error error = Url::parse(options_.url, url)) return error;
+    if (url.is_secure && options_.tls == nullptr)
+      return make_error(errc::tls_needed,
+                        "for %.100s a TLS context is needed: set ClientOptions::tls",
+                        options_.url.c_str());
     url_ = std::move(url);
     std::string cookies;
     for (const auto& [name, value] : options_.cookies) {
@@ -136,9 +140,10 @@ class Client::Core final : public Connection::Owner,
         attempt_failed(error.code, error.text.c_str());
         return nullptr;
       }
+      TransportEvents* const events = events_of(connection);
       step_ = Step::opening;
       current_ = &connection;
-      return &connection.events();
+      return events;
     } catch (const std::bad_alloc&) {
       attempt_failed(errc::no_memory, out_of_memory);
       return nullptr;
@@ -163,6 +168,17 @@ class Client::Core final : public Connection::Owner,
   };
 
   // -- An attempt, step by step -------------------------------------------------------------------
+
+  // Whom the transport tells: the connection, or what secures it.
+  TransportEvents* events_of(Connection& connection) {
+    if (!url_.is_secure) return &connection.events();
+    try {
+      return options_.tls->secure(loop_, connection.events(), url_.host).release();
+    } catch (const std::bad_alloc&) {
+      remove(connection.id());
+      throw;
+    }
+  }
 
   void wait(Duration time) {
     call_in(time);

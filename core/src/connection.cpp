@@ -109,7 +109,10 @@ void Connection::written(std::size_t taken) noexcept {
 
 void Connection::failed(std::error_code cause) noexcept {
   const Loop::Batch batch{loop_};
-  session_.lost(cause);
+  if (const Security* const its = security(); its != nullptr && its->error())
+    session_.give_up(its->error());
+  else
+    session_.lost(cause);
   serve();
 }
 
@@ -376,7 +379,8 @@ void Connection::set_deadline(TimePoint deadline) noexcept {
 bool Connection::settle_ending() noexcept {
   if (!session_.finished()) {
     if (!session_.wants_shutdown() || session_.output_size() != 0) return false;
-    if (!session_.has_said_all()) {
+    // What secures the stream has a last word, which may have to wait, and is answered.
+    if (!session_.has_said_all() || security() != nullptr) {
       if (!unusual_.shut_down) transport_->shutdown_write();
       unusual_.shut_down = true;
       return false;

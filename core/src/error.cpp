@@ -82,6 +82,8 @@ class Category final : public std::error_category {
         return "host not found";
       case errc::connect_timeout:
         return "connecting took too long";
+      case errc::tls_needed:
+        return "a TLS context is needed";
     }
     return "unknown error " + std::to_string(value);
   }

@@ -4,6 +4,20 @@
 #include <utility>
 
 namespace timtow {
+namespace {
+
+// The two ways to a listener.
+auto listen_at(Loop& loop, const Endpoint& endpoint) {
+  return [&](AcceptEvents& events, Error& error) { return loop.listen(endpoint, events, error); };
+}
+auto take_over(Loop& loop, Socket socket) {
+  return [&loop, socket](AcceptEvents& events, Error& error) {
+    return loop.adopt_listener(socket, events, error);
+  };
+}
+
+}  // namespace
+
 // What lives as long as the server or one of its connections.
 class Server::Core final : public Connection::Owner,
                            public AcceptEvents,
@@ -19,9 +33,12 @@ class Server::Core final : public Connection::Owner,
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
   using Owner::size;
 
-  TransportEvents* accepted() noexcept override {
+  TransportEvents* accepted() noexcept override { return accepted(nullptr); }
+
+  TransportEvents* accepted(ServerSecurity* security) noexcept {
     try {
-      return &add(shared_from_this(), loop_, Role::server, session_options_).events();
+      Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
+      return security == nullptr ? &connection.events() : secure(*security, connection).release();
     } catch (const std::bad_alloc&) {
       accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
@@ -33,12 +50,22 @@ class Server::Core final : public Connection::Owner,
     if (handlers_.on_error) handlers_.on_error(error);
   }
 
-  // `make` asks the loop for a listener.
+  // `make` asks the loop for a listener, that tells these events.
   template <typename Make>
-  Error listen(Make make) {
+  Error listen(AcceptEvents& events, Make make) {
     if (shutdown_timer_) return was_shut_down();
     Error error;
-    if (Listener* listener = make(error)) listeners_.push_back(listener);
+    if (Listener* listener = make(events, error)) listeners_.push_back(listener);
+    return error;
+  }
+
+  template <typename Make>
+  Error listen_secured(std::shared_ptr<ServerSecurity> security, Make make) {
+    if (security == nullptr) return has_no_security();
+    SecuredDoor& door =
+        *doors_.emplace_back(std::make_unique<SecuredDoor>(*this, std::move(security)));
+    const Error error = listen(door, make);
+    if (error) doors_.pop_back();
     return error;
   }
 
@@ -52,6 +79,24 @@ class Server::Core final : public Connection::Owner,
       connection.start(*transport, request, input);
     else
       remove(connection.id());
+    return error;
+  }
+
+  Error adopt_secured(Socket socket, ServerSecurity* security, Bytes already_read) {
+    if (security == nullptr) return has_no_security();
+    if (shutdown_timer_) return was_shut_down();
+    const Loop::Batch batch{loop_};
+    std::vector<std::byte> input{already_read.begin(), already_read.end()};
+    Connection& connection = add(shared_from_this(), loop_, Role::server, session_options_);
+    auto filter = secure(*security, connection);
+    Error error;
+    if (Transport* transport = loop_.adopt(socket, *filter, error)) {
+      Filter& owns_itself = *filter.release();
+      owns_itself.opened(*transport);
+      owns_itself.received(input);
+    } else {
+      remove(connection.id());
+    }
     return error;
   }
 
@@ -100,6 +145,34 @@ class Server::Core final : public Connection::Owner,
   }
 
  private:
+  // Where a listener's connections get what secures them.
+  class SecuredDoor final : public AcceptEvents {
+   public:
+    SecuredDoor(Core& core, std::shared_ptr<ServerSecurity> security) noexcept
+        : core_(core), security_(std::move(security)) {}
+
+    TransportEvents* accepted() noexcept override { return core_.accepted(security_.get()); }
+    void accept_failed(const Error& error) noexcept override { core_.accept_failed(error); }
+
+   private:
+    Core& core_;
+    std::shared_ptr<ServerSecurity> security_;
+  };
+
+  // Of a connection that has not begun, and goes if there is no memory for it.
+  std::unique_ptr<Filter> secure(ServerSecurity& security, Connection& connection) {
+    try {
+      return security.secure(loop_, connection.events());
+    } catch (const std::bad_alloc&) {
+      remove(connection.id());
+      throw;
+    }
+  }
+  static Error has_no_security() noexcept {
+    return make_error(errc::tls_needed,
+                      "there is no TLS context (its make() says why), and plain text is no "
+                      "substitute");
+  }
   static Error was_shut_down() noexcept {
     return make_error(errc::cancelled, "the server was shut down: make another one");
   }
@@ -120,6 +193,7 @@ class Server::Core final : public Connection::Owner,
   std::shared_ptr<const Compression> compression_;
   SessionOptions session_options_;
   std::vector<Listener*> listeners_;
+  std::vector<std::unique_ptr<SecuredDoor>> doors_;
   std::unique_ptr<Timer> shutdown_timer_;
   std::vector<std::function<void()>> shutdown_done_;
 };
@@ -130,12 +204,19 @@ Server::Server(Loop& loop, Handlers handlers, ServerOptions options)
 Server::~Server() { core_->abandon(); }
 
 Error Server::listen(const Endpoint& endpoint) {
-  return core_->listen([&](Error& error) { return core_->loop().listen(endpoint, *core_, error); });
+  return core_->listen(*core_, listen_at(core_->loop(), endpoint));
+}
+
+Error Server::listen(const Endpoint& endpoint, std::shared_ptr<ServerSecurity> security) {
+  return core_->listen_secured(std::move(security), listen_at(core_->loop(), endpoint));
 }
 
 Error Server::adopt_listener(Socket socket) {
-  return core_->listen(
-      [&](Error& error) { return core_->loop().adopt_listener(socket, *core_, error); });
+  return core_->listen(*core_, take_over(core_->loop(), socket));
+}
+
+Error Server::adopt_listener(Socket socket, std::shared_ptr<ServerSecurity> security) {
+  return core_->listen_secured(std::move(security), take_over(core_->loop(), socket));
 }
 
 std::vector<Endpoint> Server::endpoints() const {
@@ -146,6 +227,11 @@ std::vector<Endpoint> Server::endpoints() const {
 
 Error Server::adopt(Socket socket, Bytes already_read) {
   return core_->adopt(socket, nullptr, already_read);
+}
+
+Error Server::adopt(Socket socket, const std::shared_ptr<ServerSecurity>& security,
+                    Bytes already_read) {
+  return core_->adopt_secured(socket, security.get(), already_read);
 }
 
 Error Server::adopt(Socket socket, const Request& request, Bytes already_read) {

@@ -328,6 +328,18 @@ void Session::lost(std::error_code cause) noexcept {
   cut();
 }
 
+void Session::give_up(const Error& error) noexcept {
+  if (state_.phase != Phase::ended) {
+    try {
+      set_error(error);
+    } catch (const std::bad_alloc&) {
+      set_error({error.code, {}});
+    }
+  }
+  end();
+  outbox_.give_up();
+}
+
 bool Session::wants_read() const noexcept {
   if (state_.input_ended || cut_ || state_.phase == Phase::deciding) return false;
   return state_.phase == Phase::ended || !(state_.congested || (state_.paused && is_open()));

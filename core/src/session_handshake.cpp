@@ -13,6 +13,17 @@ Error nothing_waits() noexcept {
   return make_error(errc::no_request, "no request waits for an answer");
 }
 
+// What is wrong with a head of which that byte cannot be. A record of TLS begins with 0x16, or with
+// 0x15 if it is an alert.
+Error bad_byte(Bytes head, std::size_t at) noexcept {
+  const auto byte = std::to_integer<unsigned>(head[at]);
+  if (at == 0 && (byte == 0x16 || byte == 0x15))
+    return make_error(errc::bad_request, "the peer speaks TLS, and here is plain text (ws://)");
+  return make_error(errc::bad_request,
+                    "byte %zu of the head is a control character, or half a CRLF: 0x%02X", at,
+                    byte);
+}
+
 // The status that answers a failed handshake.
 int status_for(const std::error_code& code) noexcept {
   if (code == errc::handshake_timeout) return 408;
@@ -42,10 +53,7 @@ std::optional<Event> Session::next_head() noexcept {
                                   "over %zu bytes of head came, which is Limits::handshake_bytes",
                                   options_.limits.handshake_bytes));
       } else if (result == HeadScanner::Result::bad) {
-        fail_handshake(make_error(errc::bad_request,
-                                  "byte %zu of the head is a control character, or half a CRLF: "
-                                  "0x%02X",
-                                  scanned, std::to_integer<unsigned>(carry.data()[scanned])));
+        fail_handshake(bad_byte({carry.data(), carry.size()}, scanned));
       } else {
         input_ = input_.subspan(scanned - before);
         const std::string_view head{reinterpret_cast<const char*>(carry.data()), scanned};

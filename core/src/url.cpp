@@ -8,7 +8,7 @@
 namespace timtow {
 namespace {
 
-constexpr std::uint16_t default_port = 80;
+constexpr std::uint16_t default_port(bool is_secure) noexcept { return is_secure ? 443 : 80; }
 
 bool is_target(std::string_view text) noexcept {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
@@ -19,7 +19,7 @@ bool is_target(std::string_view text) noexcept {
 std::string Url::authority() const {
   const bool v6 = host.find(':') != std::string::npos;
   const std::string name = v6 ? '[' + host + ']' : host;
-  return port == default_port ? name : name + ':' + std::to_string(port);
+  return port == default_port(is_secure) ? name : name + ':' + std::to_string(port);
 }
 
 Error Url::parse(std::string_view text, Url& url) {
@@ -30,8 +30,9 @@ Error Url::parse(std::string_view text, Url& url) {
   const auto colon = text.find("://");
   if (colon == std::string_view::npos) return bad("the URL has no scheme");
   const std::string_view scheme = text.substr(0, colon);
-  if (equal_ignoring_case(scheme, "wss")) return bad("wss:// needs TLS, which is not spoken here");
-  if (!equal_ignoring_case(scheme, "ws")) return bad("the URL's scheme is not ws");
+  const bool is_secure = equal_ignoring_case(scheme, "wss");
+  if (!is_secure && !equal_ignoring_case(scheme, "ws"))
+    return bad("the URL's scheme is not ws or wss");
 
   const std::string_view rest = text.substr(colon + 3);
   if (rest.find('#') != std::string_view::npos) return bad("a WebSocket URL has no fragment");
@@ -42,7 +43,7 @@ Error Url::parse(std::string_view text, Url& url) {
   if (host.find('@') != std::string_view::npos)
     return bad("a user in the URL is not sent: use an Authorization header");
 
-  std::uint16_t port = default_port;
+  std::uint16_t port = default_port(is_secure);
   const auto bracket = host.rfind(']');
   if (host.starts_with('[') && bracket == std::string_view::npos)
     return bad("the URL's IPv6 address is not closed by ]");
@@ -66,7 +67,7 @@ Error Url::parse(std::string_view text, Url& url) {
     return bad("the URL's host is not one");
   }
   if (host.empty()) return bad("the URL has no host");
-  url = {.host = std::string{host}, .port = port, .target = {}};
+  url = {.host = std::string{host}, .port = port, .is_secure = is_secure, .target = {}};
   if (!target.starts_with('/')) url.target = '/';
   url.target += target;
   return {};

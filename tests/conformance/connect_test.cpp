@@ -165,11 +165,11 @@ std::size_t threads() {
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
-std::string url_of(const Endpoint& endpoint) { return "ws://" + to_string(endpoint) + '/'; }
+std::string url_of(const Endpoint& endpoint) { return test::scheme() + to_string(endpoint) + '/'; }
 
 // A client whose handlers write down what they are told.
 struct Caller {
-  Caller(Loop& on, ClientOptions with) : loop(on), options(std::move(with)) {
+  Caller(Loop& on, ClientOptions with) : loop(on), options(test::dressed(std::move(with))) {
     handlers.on_open = [this](Connection&) { log.push_back("open"); };
     handlers.on_message = [this](Connection&, const Message& m) {
       log.push_back(std::string{m.text()});
@@ -499,7 +499,7 @@ TEST_CASE("thread: client and server on one loop: echoes, and the closing handsh
   const Folder folder;
   EchoServer echo;
   echo.start();
-  REQUIRE_FALSE(echo.server->listen(unix_socket(folder / "echo.sock")));
+  REQUIRE_FALSE(test::listen(*echo.server, unix_socket(folder / "echo.sock")));
   const std::string large(3'000'000, 'x');
   for (const char* host : {"127.0.0.1", "localhost", "unix"}) {
     CAPTURE(host);
@@ -562,11 +562,12 @@ TEST_CASE("client: made anew when its server is back") {
   caller.options.reconnect = Reconnect{.first = 1ms, .most = 5ms};
   Client& client = caller.connect();
   caller.run_until_heard(1);
-  echo.server.emplace(*echo.loop, echo.handlers);  // which cuts it
-  caller.run_until_heard(4);                       // and nobody listens
+  // Which cuts it, and nobody listens.
+  echo.server.emplace(*echo.loop, echo.handlers, test::dressed(ServerOptions{}));
+  caller.run_until_heard(4);
   CHECK(caller.log[1] == "closed 1006");
   CHECK(client.is_active());
-  REQUIRE_FALSE(echo.server->listen(where));
+  REQUIRE_FALSE(test::listen(*echo.server, where));
   run_until(*echo.loop, [&] { return client.connection() != nullptr; });
   caller.log.clear();
   CHECK(client.send("back") == errc::ok);

@@ -109,10 +109,9 @@ TEST_CASE("one byte at a time, each way") {
   }
   run_until(*echo.loop, [&] { return !echo.closed.empty(); });
   CHECK(echo.closed == std::vector<std::string>{"1000"});
-  std::string got;
-  char byte = 0;
-  while (recv(client.fd(), &byte, 1, 0) == 1) got += byte;
-  client.got = got;
+  client.reads = true;
+  client.read_size = 1;
+  run_until(*echo.loop, [&] { return client.pump(), client.ended; });
   REQUIRE(client.upgraded());
   CHECK(test::frames(client.got) ==
         test::Lines{"> text \"four\"", "> binary \"b\"*130", "> close 1000"});

@@ -94,9 +94,9 @@ TEST_CASE("a server listens on IPv4, IPv6 and a Unix socket at once, and says wh
   const Folder folder;
   EchoServer echo;
   echo.start();
-  REQUIRE_FALSE(echo.server->listen({.host = "::1", .port = 0, .path = {}}));
-  REQUIRE_FALSE(echo.server->listen({.host = "localhost", .port = 0, .path = {}}));
-  REQUIRE_FALSE(echo.server->listen(unix_endpoint(folder / "echo.sock")));
+  REQUIRE_FALSE(test::listen(*echo.server, {.host = "::1", .port = 0, .path = {}}));
+  REQUIRE_FALSE(test::listen(*echo.server, {.host = "localhost", .port = 0, .path = {}}));
+  REQUIRE_FALSE(test::listen(*echo.server, unix_endpoint(folder / "echo.sock")));
   const auto all = echo.server->endpoints();
   REQUIRE(all.size() == 4);
   CHECK(all[0].host == "127.0.0.1");
@@ -163,8 +163,8 @@ TEST_CASE("a Unix socket: one left behind is replaced, a live one and other file
     close(fd);
   }
   {
-    Server second{*echo.loop, echo.handlers};
-    REQUIRE_FALSE(second.listen(unix_endpoint(path)));
+    Server second{*echo.loop, echo.handlers, test::dressed(ServerOptions{})};
+    REQUIRE_FALSE(test::listen(second, unix_endpoint(path)));
     echo.echoes_at(unix_endpoint(path));
 
     const Error error = echo.server->listen(unix_endpoint(path));
@@ -224,7 +224,7 @@ TEST_CASE("a listening socket can be adopted, and what does not listen, or is no
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
   REQUIRE(listen(fd, 10) == 0);
-  REQUIRE_FALSE(echo.server->adopt_listener(fd));
+  REQUIRE_FALSE(test::adopt_listener(*echo.server, fd));
   CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
   CHECK((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
   REQUIRE(echo.server->endpoints().size() == 2);

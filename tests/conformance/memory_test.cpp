@@ -58,7 +58,7 @@ TEST_CASE("memory that runs out while a socket is adopted leaves it with its own
     Error error;
     failed = Allocation::fail_in(n, [&] {
       try {
-        error = echo.server->adopt(ends[0]);
+        error = test::adopt(*echo.server, ends[0]);
       } catch (const std::bad_alloc&) {
         error = make_error(errc::no_memory, "for the connection");
       }

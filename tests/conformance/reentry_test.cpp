@@ -56,7 +56,7 @@ const Act acts[] = {
     {"listen once more",
      [](EchoServer& echo, Connection*) {
        if (echo.server)
-         CHECK_FALSE(echo.server->listen({.host = "127.0.0.1", .port = 0, .path = {}}));
+         CHECK_FALSE(test::listen(*echo.server, {.host = "127.0.0.1", .port = 0, .path = {}}));
      }},
 };
 
@@ -126,8 +126,8 @@ void check(const std::string& place, const Act& act) {
   }
   echo.handlers.on_message = [](Connection& c, const Message& m) { c.send(m); };
   echo.handlers.on_piece = {};
-  echo.server.emplace(*echo.loop, echo.handlers);
-  REQUIRE_FALSE(echo.server->listen({.host = "127.0.0.1", .port = 0, .path = {}}));
+  echo.server.emplace(*echo.loop, echo.handlers, test::dressed(ServerOptions{}));
+  REQUIRE_FALSE(test::listen(*echo.server, {.host = "127.0.0.1", .port = 0, .path = {}}));
   echo.still_echoes();
 }
 

@@ -48,7 +48,7 @@ TEST_CASE("an adopted socket continues behind what was read from it") {
 TEST_CASE("a socket that cannot be adopted stays its owner's") {
   EchoServer echo;
   echo.start();
-  CHECK(echo.server->adopt(-1).code == std::errc::bad_file_descriptor);
+  CHECK(test::adopt(*echo.server, -1).code == std::errc::bad_file_descriptor);
   CHECK(echo.server->size() == 0);
 }
 
@@ -65,8 +65,8 @@ TEST_CASE("what a connection sends leaves at once: of every listener, and of an 
   REQUIRE(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
   const Client client{Endpoint{.host = "127.0.0.1", .port = ntohs(address.sin_port), .path = {}}};
   const int fd = accept(listener, nullptr, nullptr);
-  REQUIRE_FALSE(echo.server->adopt(fd));
-  REQUIRE_FALSE(echo.server->adopt_listener(listener));
+  REQUIRE_FALSE(test::adopt(*echo.server, fd));
+  REQUIRE_FALSE(test::adopt_listener(*echo.server, listener));
 
   const auto before = test::descriptors();
   std::vector<int> all{fd};
@@ -89,7 +89,7 @@ TEST_CASE("what a connection sends leaves at once: of every listener, and of an 
 TEST_CASE("every descriptor is closed on exec") {
   EchoServer echo;
   echo.start();
-  REQUIRE_FALSE(echo.server->listen({.host = "::1", .port = 0, .path = {}}));
+  REQUIRE_FALSE(test::listen(*echo.server, {.host = "::1", .port = 0, .path = {}}));
   Client client{echo.where()};
   client.open(*echo.loop);
   int looked_at = 0;
@@ -420,7 +420,7 @@ TEST_CASE("the events of one wake-up may undo each other") {
         other.abort();
         Pair pair;
         close(pair.ends[1]);
-        CHECK_FALSE(echo.server->adopt(pair.ends[0]));
+        CHECK_FALSE(test::adopt(*echo.server, pair.ends[0]));
       }
     };
     echo.start();

@@ -27,6 +27,10 @@ TEST_CASE("url: host, port and target, and what the Host header says of them") {
       {"ws://[::1]", "::1", 80, "/", "[::1]"},
       {"ws://[fe80::1]:81/a:b@c", "fe80::1", 81, "/a:b@c", "[fe80::1]:81"},
       {"ws://example.org?a/b", "example.org", 80, "/?a/b", "example.org"},
+      {"ws://example.org:443", "example.org", 443, "/", "example.org:443"},
+      {"wss://example.org", "example.org", 443, "/", "example.org"},
+      {"WSS://example.org:443/a", "example.org", 443, "/a", "example.org"},
+      {"wss://[::1]:80", "::1", 80, "/", "[::1]:80"},
   };
   for (const Example& each : examples) {
     CAPTURE(each.text);
@@ -35,6 +39,7 @@ TEST_CASE("url: host, port and target, and what the Host header says of them") {
     CHECK_MESSAGE(!error, error.text);
     CHECK(url.host == each.host);
     CHECK(url.port == each.port);
+    CHECK(url.is_secure == (each.text[2] != ':'));
     CHECK(url.target == each.target);
     CHECK(url.authority() == each.authority);
   }
@@ -44,8 +49,7 @@ TEST_CASE("url: what is none is refused with what is wrong, and leaves the other
   const char* const examples[][2] = {
       {"", "the URL has no scheme"},
       {"example.org:80/", "the URL has no scheme"},
-      {"http://example.org/", "the URL's scheme is not ws"},
-      {"wss://example.org/", "wss:// needs TLS, which is not spoken here"},
+      {"http://example.org/", "the URL's scheme is not ws or wss"},
       {"ws://", "the URL has no host"},
       {"ws:///path", "the URL has no host"},
       {"ws://:80", "the URL has no host"},

@@ -2,8 +2,9 @@
 
   protocol  the protocol part of core/ includes no header of an OS or a loop, knows no thread,
             reads no clock, and nothing above it
-  core      the rest of core/ includes no header of an OS or a loop either; its parts that are
-            built where a library is there include that in their .cpp files only
+  core      the rest of core/ includes no header of an OS or a loop either; a part of it that stands
+            on a library (core/tls on OpenSSL, core/deflate on zlib) includes that one's, in its
+            .cpp files and in the headers next to them
   layers    an adapter includes the seam, what adapters share, and its own library in its .cpp
             files; never another adapter, never the inside of the protocol
   lines     a file of core/ has at most 500 lines, an adapter at most 200 lines of code
@@ -21,13 +22,13 @@ import sys
 from pathlib import Path
 
 # The part of core/ that lives on a loop. Whatever is not named here is protocol.
-ON_A_LOOP = {"client", "connection", "loop", "server", "timer", "timtow"}
+ON_A_LOOP = {"client", "connection", "loop", "security", "server", "timer", "timtow"}
+
+# The parts of core/ that may be left out, and the library each stands on.
+PARTS = {"deflate": "zlib.h", "tls": "openssl/"}
 
 # Of the protocol, what is handed from thread to thread, and so may lock.
 CROSSES_THREADS = {"prepared_message"}
-
-# Folders of core/ that are parts with a library of their own.
-PARTS = {"deflate"}
 
 # What an adapter may include of core/: the seam and the plain types it speaks in.
 SEAM = {"bytes", "endpoint", "error", "loop", "time"}
@@ -85,21 +86,23 @@ def is_protocol(file):
     return not any(file.stem == name or file.stem.startswith(name + "_") for name in ON_A_LOOP)
 
 
-def foreign(file, name):
-    """Whether core/ must not include it: not of the language and not of core/."""
+def part_of_core(root, file):
+    """The name of the part that may be left out, or None."""
+    name = file.relative_to(root / "core").parts[0]
+    return name if name in PARTS else None
+
+
+def foreign(file, name, library=None):
+    """Whether core/ must not include it: not of the language, of core/, or of the part's library."""
     if timtow_header(name) or name in PROCESSOR or (file.parent / name).exists():
+        return False
+    if library and name.startswith(library) and file.parent.name == "src":
         return False
     return not STANDARD.fullmatch(name)
 
 
-def core_sources(root, parts=False):
-    """The files of core/ without its parts, or those of its parts."""
-    folder = root / "core"
-    return [f for f in sources(folder) if (f.relative_to(folder).parts[0] in PARTS) == parts]
-
-
 def protocol(root):
-    files = [f for f in core_sources(root) if is_protocol(f)]
+    files = [f for f in sources(root / "core") if is_protocol(f) and not part_of_core(root, f)]
     for file in files:
         for number, name in includes(file):
             ours = timtow_header(name)
@@ -116,17 +119,13 @@ def protocol(root):
 
 
 def core(root):
-    files = [f for f in core_sources(root) if not is_protocol(f)]
+    files = [f for f in sources(root / "core") if not is_protocol(f) or part_of_core(root, f)]
     for file in files:
+        library = PARTS.get(part_of_core(root, file))
         for number, name in includes(file):
-            if foreign(file, name):
+            if foreign(file, name, library):
                 yield file, number, f"core includes <{name}>, which is of an OS or a loop"
-    parts = core_sources(root, parts=True)
-    for file in parts:
-        for number, name in includes(file):
-            if file.suffix == ".hpp" and foreign(file, name):
-                yield file, number, f"a part includes <{name}> in a header; that is for its .cpp files"
-    yield files + parts
+    yield files
 
 
 def layers(root):

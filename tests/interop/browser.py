@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Headless Chromium opens the page of an echo server, types, and sees the echo and the close.
 
-A screenshot of the page in use is saved on the way.
+A screenshot of the page in use is saved on the way. With --tls it is https:// and wss://.
 """
 
 import pathlib
@@ -12,16 +12,23 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+import certificates
 import chromium
 import echo_server
 from echo_server import TIMEOUT, Server
 
 driver = None
+scheme = "http"
+tls = []  # the server's arguments
 
 
 def setUpModule():
-    global driver
-    driver = chromium.start(echo_server.cleanup, TIMEOUT, logs=["browser"])
+    global driver, scheme, tls
+    driver = chromium.start(echo_server.cleanup, TIMEOUT, logs=["browser"],
+                            trusts_all=echo_server.options.tls)
+    if echo_server.options.tls:
+        certificate = certificates.Folder(echo_server.cleanup).certificate("localhost")
+        scheme, tls = "https", ["--tls-cert", certificate, "--tls-key", certificate]
 
 
 def element(name):
@@ -30,9 +37,9 @@ def element(name):
 
 class Page(unittest.TestCase):
     def setUp(self):
-        self.server = Server()
+        self.server = Server(*tls)
         self.addCleanup(self.server.kill)  # for a test that failed; otherwise it was stopped
-        driver.get(f"http://{self.server.authority}/")
+        driver.get(f"{scheme}://{self.server.authority}/")
         self.wait_for("connected")
 
     def wait(self, condition, what):
@@ -116,8 +123,8 @@ class Page(unittest.TestCase):
         self.server.expect_exit()
 
     def test_4_message_over_the_limit(self):
-        with Server("--max-message", "10") as limited:
-            driver.get(f"http://{limited.authority}/")
+        with Server("--max-message", "10", *tls) as limited:
+            driver.get(f"{scheme}://{limited.authority}/")
             self.wait_for("connected")
             self.type("more than ten bytes" + Keys.ENTER)
             self.wait_for("closed: 1009")
@@ -132,7 +139,7 @@ class Page(unittest.TestCase):
         element("reconnect").click()
         self.wait_for("connected")
         self.assertEqual(driver.execute_script("return socket.url"),
-                         f"ws://{self.server.authority}/below/a/prefix/?q=1")
+                         f"{scheme.replace('http', 'ws')}://{self.server.authority}/below/a/prefix/?q=1")
         self.type("hello" + Keys.ENTER)
         self.assert_echoes("hello")
         self.server.stop()
@@ -156,5 +163,9 @@ class Page(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    echo_server.run(lambda parser: parser.add_argument(
-        "--screenshot", default="echo-page.png", help="where to save the screenshot"))
+    def add_arguments(parser):
+        parser.add_argument("--screenshot", default="echo-page.png",
+                            help="where to save the screenshot")
+        parser.add_argument("--tls", action="store_true", help="with a certificate made for it")
+
+    echo_server.run(add_arguments)

@@ -41,7 +41,7 @@ class Server:
         """`ready`: pattern of the line that says the server listens; its group is the port."""
         name = pathlib.Path(options.executable).name
         if ready is None:
-            ready = re.escape(name) + r" listening on http://127\.0\.0\.1:(\d+)/"
+            ready = re.escape(name) + r" listening on https?://127\.0\.0\.1:(\d+)/"
             arguments = ("--port", "0", "--quiet", *arguments)
         self.command = [options.executable, *arguments]
         self._stderr = tempfile.TemporaryFile()

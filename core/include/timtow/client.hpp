@@ -20,6 +20,7 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/security.hpp"
 
 namespace timtow {
 
@@ -32,7 +33,7 @@ struct Reconnect {
 };
 
 struct ClientOptions {
-  std::string url;  // ws://host:port/path?query
+  std::string url;  // ws://host:port/path?query, or wss://
   // In our order of preference; Connection::subprotocol() is what the server chose.
   std::vector<std::string> subprotocols = {};
   // Origin, Authorization and others.
@@ -51,6 +52,10 @@ struct ClientOptions {
   // What messages are compressed with, if the server agrees: a Deflate (timtow/deflate.hpp), or
   // null for none. It may be shared by many.
   std::shared_ptr<const Compression> compression = {};
+  // For wss://, which is an error without: a tls::ClientContext. What fails about TLS (a
+  // certificate that has expired, say) may pass, and so a connection is made anew if that is asked
+  // for.
+  std::shared_ptr<ClientSecurity> tls = {};
 };
 
 class Client {

@@ -14,6 +14,7 @@
 #include "timtow/event.hpp"
 #include "timtow/handshake.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/security.hpp"
 #include "timtow/session.hpp"
 
 namespace timtow {
@@ -170,6 +171,11 @@ class Connection final : private TransportEvents, private Deferred, private Time
   std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
   // Whether messages may be compressed: that was negotiated.
   bool is_compressing() const noexcept { return session_.is_compressing(); }
+  // What TLS has agreed on, for as long as the handler runs; null of a connection without it, and
+  // of one that is over.
+  const Security* security() const noexcept {
+    return transport_ == nullptr ? nullptr : transport_->security();
+  }
   // Bytes that the peer has not taken yet, and whether they passed the high water.
   std::size_t output_size() const noexcept { return session_.output_size(); }
   bool is_congested() const noexcept { return session_.is_congested(); }

@@ -48,6 +48,7 @@ enum class errc {
   // Connecting.
   host_not_found,   // the name has no address, or nobody could be asked
   connect_timeout,  // ClientOptions::connect_time
+  tls_needed,       // a wss:// URL, or a secured listener, without a TLS context
 };
 
 const std::error_category& error_category() noexcept;

@@ -29,6 +29,7 @@ namespace timtow {
 // A socket as the system names it.
 using Socket = int;
 
+class Security;
 class Transport;
 
 // What the core wants to hear of a transport.
@@ -75,6 +76,8 @@ class Transport {
   virtual void shutdown_write() noexcept = 0;
   // Ends the stream and the Transport. No event comes after this.
   virtual void close(How how) noexcept = 0;
+  // What secures the stream (security.hpp); null of a plain one, as every adapter's is.
+  virtual const Security* security() const noexcept { return nullptr; }
 
  protected:
   ~Transport() = default;

@@ -18,6 +18,7 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/security.hpp"
 
 namespace timtow {
 
@@ -40,12 +41,18 @@ class Server {
 
   // Listens there as well. A port of 0 is any free one, see endpoints().
   Error listen(const Endpoint& endpoint);
+  // The same over TLS: `security` is a tls::ServerContext. Null is an error, and never plain text.
+  Error listen(const Endpoint& endpoint, std::shared_ptr<ServerSecurity> security);
   // Takes over a socket that listens already, as systemd or a parent process hands them over.
   Error adopt_listener(Socket socket);
+  Error adopt_listener(Socket socket, std::shared_ptr<ServerSecurity> security);
   std::vector<Endpoint> endpoints() const;
 
   // Takes over a connected socket of which nothing has been read but `already_read`.
   Error adopt(Socket socket, Bytes already_read = {});
+  // The same over TLS, of which nothing has been understood: `already_read` is as it came.
+  Error adopt(Socket socket, const std::shared_ptr<ServerSecurity>& security,
+              Bytes already_read = {});
   // The same with a request that another HTTP server has read; `already_read` came behind it.
   // on_request is called before this returns.
   Error adopt(Socket socket, const Request& request, Bytes already_read = {});

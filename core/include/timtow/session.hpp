@@ -62,6 +62,10 @@ class Session {
   // The stream broke. Nothing can be written any more.
   void lost(std::error_code cause) noexcept;
 
+  // Nothing can be said or understood any more, but who secures the stream may still tell the peer
+  // why: so it is ended and read on, as after an error of the peer's, and not cut.
+  void give_up(const Error& error) noexcept;
+
   // The next event, or nothing until more is received.
   std::optional<Event> next() noexcept;
   // Keeps what next() has not looked at yet, so that the bytes given to receive() may go while the

@@ -1,4 +1,5 @@
-// Where a WebSocket server is, as people write it: ws://host:port/path?query (RFC 6455 section 3).
+// Where a WebSocket server is, as people write it: ws://host:port/path?query, and wss:// over TLS
+// (RFC 6455 section 3).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@ namespace timtow {
 struct Url {
   std::string host;  // a name or an address, IPv6 without brackets
   std::uint16_t port = 80;
+  bool is_secure = false;    // wss://
   std::string target = "/";  // path and query, as they are sent
 
   // For the Host header: "example.org", "[::1]:9001".

@@ -24,12 +24,16 @@
 #include <utility>
 #include <vector>
 
+#include "support/dress.hpp"
 #include "support/event_log.hpp"
 #include "support/loop.hpp"
 #include "support/wire.hpp"
 #include "timtow/server.hpp"
 
 namespace test {
+
+// Lets the peers that are still getting dressed go on with it.
+void dress_peers();
 
 // Runs the loop until the condition holds. That it takes long is no failure; that it never comes
 // is, after a time that only bounds the run.
@@ -38,6 +42,7 @@ inline void run_until(timtow::Loop& loop, const std::function<bool()>& condition
   bool held = false;
   timtow::Timer* again = nullptr;
   timtow::Timer look{loop, [&] {
+                       dress_peers();
                        held = condition();
                        if (held || timtow::Clock::now() > deadline)
                          loop.stop();
@@ -89,28 +94,39 @@ class Client {
     REQUIRE(fd_ >= 0);
     REQUIRE_MESSAGE(connect(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0,
                     std::strerror(errno));
+    begin_to_dress();
   }
   // Takes over a socket.
-  explicit Client(int fd) : fd_(fd) {}
+  explicit Client(int fd) : fd_(fd) { begin_to_dress(); }
   Client(Client&& other) noexcept
       : got(std::move(other.got)),
         ended(other.ended),
         error(other.error),
+        dress_(std::move(other.dress_)),
+        said_(std::move(other.said_)),
+        dressed_(std::exchange(other.dressed_, 0)),
         unsent_(std::move(other.unsent_)),
-        fd_(std::exchange(other.fd_, -1)) {}
+        sent_(std::exchange(other.sent_, 0)),
+        fd_(std::exchange(other.fd_, -1)) {
+    std::replace(dressing.begin(), dressing.end(), &other, this);
+  }
   Client& operator=(Client&&) = delete;
-  ~Client() { close(); }
+  ~Client() {
+    std::erase(dressing, this);
+    close();
+  }
 
-  std::string got;     // what came
-  bool reads = true;   // whether pump() reads
-  bool ended = false;  // the server has ended the stream ...
-  int error = 0;       // ... or broken it
+  std::string got;                // what came
+  bool reads = true;              // whether pump() reads,
+  std::size_t read_size = 65536;  // and how much at once
+  bool ended = false;             // the server has ended the stream ...
+  int error = 0;                  // ... or broken it
 
   int fd() const { return fd_; }
-  std::size_t unsent() const { return unsent_.size() - sent_; }
+  std::size_t unsent() const { return said_.size() - dressed_ + on_the_way(); }
 
   Client& send(std::string_view bytes) {
-    unsent_ += bytes;
+    (dress_ == nullptr ? unsent_ : said_) += bytes;
     pump();
     return *this;
   }
@@ -120,28 +136,8 @@ class Client {
 
   // Sends and reads what it can without waiting.
   void pump() {
-    while (fd_ >= 0 && unsent() > 0) {
-      const ssize_t size =
-          ::send(fd_, unsent_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (size <= 0) break;
-      sent_ += static_cast<std::size_t>(size);
-      if (unsent() == 0) {
-        unsent_.clear();
-        sent_ = 0;
-      }
-    }
-    char buffer[65536];
-    while (fd_ >= 0 && reads && !ended && error == 0) {
-      const ssize_t size = recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
-      if (size > 0)
-        got.append(buffer, static_cast<std::size_t>(size));
-      else if (size == 0)
-        ended = true;
-      else if (errno == EAGAIN)
-        break;
-      else
-        error = errno;
-    }
+    push();
+    if (pull()) push();
   }
 
   // Takes the answer to the upgrade off what came, when all of it has.
@@ -159,7 +155,11 @@ class Client {
     return *this;
   }
 
-  void end_writing() { shutdown(fd_, SHUT_WR); }
+  void end_writing() {
+    if (dress_ != nullptr) dress_->end(unsent_);
+    push();
+    shutdown(fd_, SHUT_WR);
+  }
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
@@ -170,10 +170,77 @@ class Client {
   }
 
  private:
+  friend void dress_peers();
+
+  // Of what a peer says, so much is dressed at once.
+  static constexpr std::size_t dressed_at_once = 65536;
+  // Those who are not ready.
+  static inline std::vector<Client*> dressing;
+
+  void begin_to_dress() {
+    dress_ = make_dress();
+    if (dress_ == nullptr) return;
+    dress_->hear({}, got, unsent_);
+    if (is_dressing()) dressing.push_back(this);
+  }
+  bool is_dressing() const { return dress_ != nullptr && !dress_->is_ready(); }
+
+  std::size_t on_the_way() const { return unsent_.size() - sent_; }
+
+  void push() {
+    while (fd_ >= 0) {
+      if (on_the_way() == 0) {
+        unsent_.clear();
+        sent_ = 0;
+        if (dressed_ == said_.size()) said_.clear(), dressed_ = 0;
+        if (said_.empty() || is_dressing()) return;
+        const auto part = std::string_view{said_}.substr(dressed_, dressed_at_once);
+        dress_->say(part, unsent_);
+        dressed_ += part.size();
+      }
+      const ssize_t size =
+          ::send(fd_, unsent_.data() + sent_, on_the_way(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (size <= 0) return;
+      sent_ += static_cast<std::size_t>(size);
+    }
+  }
+
+  // Whether anything came.
+  bool pull() {
+    bool came = false;
+    std::array<char, 65536> buffer;
+    while (fd_ >= 0 && (reads || is_dressing()) && !ended && error == 0) {
+      const ssize_t size =
+          recv(fd_, buffer.data(), std::min(read_size, buffer.size()), MSG_DONTWAIT);
+      const std::string_view bytes{buffer.data(), static_cast<std::size_t>(std::max(size, {}))};
+      if (size > 0 && dress_ == nullptr)
+        got += bytes;
+      else if (size > 0)
+        dress_->hear(bytes, got, unsent_);
+      else if (size == 0)
+        ended = true;
+      else if (errno == EAGAIN)
+        break;
+      else
+        error = errno;
+      came = true;
+    }
+    if (came && ended && dress_ != nullptr) dress_->ended();
+    return came;
+  }
+
+  std::unique_ptr<Dress> dress_;
+  std::string said_;         // which is to be dressed, but for
+  std::size_t dressed_ = 0;  // so many bytes
   std::string unsent_;
   std::size_t sent_ = 0;
   int fd_ = -1;
 };
+
+inline void dress_peers() {
+  for (Client* const each : Client::dressing) each->pump();
+  std::erase_if(Client::dressing, [](const Client* each) { return !each->is_dressing(); });
+}
 
 // The frames in what a server sent.
 inline Lines frames(std::string_view bytes) {
@@ -227,8 +294,8 @@ struct EchoServer {
   }
 
   EchoServer& start() {
-    server.emplace(*loop, handlers, timtow::ServerOptions{.limits = limits});
-    const timtow::Error error = server->listen({.host = "127.0.0.1", .port = 0, .path = {}});
+    server.emplace(*loop, handlers, dressed(timtow::ServerOptions{.limits = limits}));
+    const timtow::Error error = listen(*server, {.host = "127.0.0.1", .port = 0, .path = {}});
     REQUIRE_MESSAGE(!error, error.text);
     return *this;
   }

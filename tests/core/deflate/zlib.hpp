@@ -52,11 +52,13 @@ inline std::string deflated(std::string_view text, int window_bits = 15) {
   return Deflating{window_bits}.message(text);
 }
 
-// Takes messages apart with a window of just that size: it gets its output byte by byte, for what
-// is in one output may be referred to from however far.
+// Takes messages apart with a window of just that size, if there is room for one byte at a time:
+// what is in one output may be referred to from however far.
 class Inflating {
  public:
-  explicit Inflating(int window_bits = 15) { REQUIRE(inflateInit2(&z_, -window_bits) == Z_OK); }
+  explicit Inflating(int window_bits = 15, std::size_t room = 1) : room_(room) {
+    REQUIRE(inflateInit2(&z_, -window_bits) == Z_OK);
+  }
   Inflating(const Inflating&) = delete;
   Inflating& operator=(const Inflating&) = delete;
   ~Inflating() { inflateEnd(&z_); }
@@ -66,22 +68,23 @@ class Inflating {
     z_.next_in = bytef(payload);
     z_.avail_in = static_cast<uInt>(payload.size());
     std::string text;
-    char byte = 0;
+    std::string room(room_, '\0');
     do {
-      z_.next_out = reinterpret_cast<Bytef*>(&byte);
-      z_.avail_out = 1;
+      z_.next_out = bytef(room);
+      z_.avail_out = static_cast<uInt>(room.size());
       const int result = inflate(&z_, Z_SYNC_FLUSH);
       if (result != Z_OK && result != Z_BUF_ERROR) {
         FAIL_CHECK((z_.msg == nullptr ? "" : z_.msg));
         break;
       }
-      if (z_.avail_out == 0) text += byte;
+      text.append(room, 0, room.size() - z_.avail_out);
     } while (z_.avail_out == 0);
     CHECK(z_.avail_in == 0);
     return text;
   }
 
  private:
+  std::size_t room_;
   z_stream z_{};
 };
 

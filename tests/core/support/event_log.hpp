@@ -91,6 +91,8 @@ inline std::string name_of(const std::error_code& code) {
       return "invalid_close";
     case errc::payload_too_long:
       return "payload_too_long";
+    case errc::tls_needed:
+      return "tls_needed";
     default:
       return "errc(" + std::to_string(code.value()) + ")";
   }

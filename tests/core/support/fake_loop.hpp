@@ -457,9 +457,10 @@ inline bool Peer::read_step() {
   const std::size_t size = std::min({space.size(), inbox_.size(), read_size});
   std::memcpy(space.data(), inbox_.data(), size);
   inbox_.erase(0, size);
-  const bool is_scratch = space.data() == loop_.scratch().data();
+  const auto at = space.data() - loop_.scratch().data();  // if it is there
+  const bool is_scratch = at >= 0 && static_cast<std::size_t>(at) < loop_.scratch().size();
   events_->received(space.first(size));
-  if (is_scratch) std::memset(loop_.scratch().data(), 0xEE, size);
+  if (is_scratch) std::memset(loop_.scratch().data() + at, 0xEE, size);
   return true;
 }
 

@@ -1,0 +1,14 @@
+# Over TLS.
+set(link timtow::tls OpenSSL::SSL)
+set(include "${TIMTOW_TESTS_DIR}/tls")
+set(without_files
+  "*seam_test.cpp"  # about a Transport and a Listener as they are
+  "*loop_test.cpp")  # about timers and posts, with no connection
+set(without_cases
+  "connect:*"  # about Loop::connect(), as it is
+  "*resolve:*"  # about Loop::resolve()
+  # What was read before, in the midst of a record: tests/tls has it.
+  "an adopted socket continues behind what was read from it"
+  # Its peer has to act while memory fails, and is not in another process: tests/tls has it.
+  "memory that runs out while a peer is accepted*"
+  "memory that runs out while the alarm*")  # no connection

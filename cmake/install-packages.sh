@@ -10,7 +10,7 @@ set -euo pipefail
 
 build=(
   g++ cmake ninja-build ccache pkg-config
-  libuv1-dev libevent-dev libev-dev libasio-dev libssl-dev libbenchmark-dev
+  libuv1-dev libevent-dev libev-dev libasio-dev libssl-dev zlib1g-dev libbenchmark-dev
   python3 python3-websockets
   libjs-chart.js
 )

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "arguments.hpp"
+#include "deflate.hpp"
 #include "standard_input.hpp"
 #include "this_loop.hpp"
 #include "timtow/timtow.hpp"
@@ -29,6 +30,8 @@ constexpr char help[] =
     "  --timeout SECONDS    for looking up the name and connecting (10)\n"
     "  --linger SECONDS     how long the server must have been silent before its connection is\n"
     "                       closed behind the end of the input (1)\n"
+    "  --deflate            offer to compress messages\n"
+    "  --deflate-takeover   the same, each with what was said before in memory\n"
     "  --reconnect          go on when the connection is lost\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -80,6 +83,10 @@ Options read_options(example::Arguments& arguments) {
       options.connect_time = seconds();
     } else if (arguments.option() == "--linger") {
       all.linger = seconds();
+    } else if (arguments.option() == "--deflate") {
+      options.compression = example::deflate(arguments);
+    } else if (arguments.option() == "--deflate-takeover") {
+      options.compression = example::deflate(arguments, true);
     } else if (arguments.option() == "--reconnect") {
       options.reconnect.emplace();
     } else if (arguments.option().starts_with('-') || !options.url.empty()) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "arguments.hpp"
+#include "deflate.hpp"
 #include "echo_page.hpp"
 #include "report.hpp"
 #include "stop_signals.hpp"
@@ -22,6 +23,8 @@ constexpr char help[] =
     "                       clients (X-Forwarded-For); may be given again\n"
     "  --proxy-protocol     demand a PROXY header of them\n"
     "  --drafts             speak the drafts before RFC 6455 as well\n"
+    "  --deflate            compress messages for clients that offer it\n"
+    "  --deflate-takeover   the same, each with what was said before in memory\n"
     "  --tls-cert FILE      speak TLS: its certificate, with those of its issuers, in PEM\n"
     "  --tls-key FILE       and its key\n"
     "  --quiet              do not report connections\n"
@@ -70,6 +73,10 @@ int main(int argc, char** argv) {
       options.proxy_protocol = true;
     else if (arguments.option() == "--drafts")
       options.drafts = true;
+    else if (arguments.option() == "--deflate")
+      options.compression = example::deflate(arguments);
+    else if (arguments.option() == "--deflate-takeover")
+      options.compression = example::deflate(arguments, true);
     else if (arguments.option() == "--tls-cert")
       tls_cert = arguments.value();
     else if (arguments.option() == "--tls-key")

@@ -5,6 +5,8 @@
 //   encode/ROLE/SIZE     a binary message is sent and its output taken; a client masks it
 //   handshake/server     a session is made, receives a request, accepts it, its response is taken
 //   handshake/both       the same with a client, from its request to its open event
+//   deflate/HOW/SIZE     a client sends a compressed message, and its server receives it; `wire` is
+//                        its frame; takeover: after the same many times, alone: for itself
 //   unmask/SIZE          in place; memcpy/SIZE beside it is a copy of as many bytes
 //   utf8/HOW/SCRIPT/SIZE by each implementation that this processor can run
 //

@@ -55,7 +55,7 @@ class Client::Core final : public Connection::Owner,
       : Owner(handlers),
         loop_(on),
         options_(std::move(options)),
-        session_options_{.limits = options_.limits},
+        session_options_{.limits = options_.limits, .compression = options_.compression.get()},
         theirs_(std::move(handlers)) {
     const auto clamp = [](Duration& time) { time = std::clamp(time, Duration{0}, longest); };
     clamp(options_.connect_time);

@@ -62,6 +62,10 @@ class Category final : public std::error_category {
         return "message too big";
       case errc::too_many_fragments:
         return "too many fragments";
+      case errc::bad_compression:
+        return "bad compressed data";
+      case errc::inflate_ratio:
+        return "compressed beyond measure";
       case errc::idle_timeout:
         return "idle for too long";
       case errc::close_timeout:

@@ -5,6 +5,7 @@
 #include "handshake_drafts.hpp"
 #include "handshake_parts.hpp"
 #include "timtow/digest.hpp"
+#include "timtow/extension.hpp"
 
 namespace timtow {
 namespace {
@@ -14,44 +15,8 @@ Refusal refusal(int status, errc code, const char* format, Arguments... argument
   return {status, make_error(code, format, arguments...)};
 }
 
-// Whether the text is `token *( OWS ";" OWS token [ "=" ( token / quoted-string ) ] )`, an
-// extension with its parameters (section 9.1).
-bool is_extension(std::string_view text) noexcept {
-  const auto skip_spaces = [&] {
-    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-  };
-  const auto take_token = [&] {
-    std::size_t size = 0;
-    while (size < text.size() && is_token(text.substr(size, 1))) ++size;
-    text.remove_prefix(size);
-    return size != 0;
-  };
-  const auto take_quoted = [&] {
-    for (std::size_t i = 1; i < text.size(); ++i) {
-      if (text[i] == '\\') {
-        ++i;
-      } else if (text[i] == '"') {
-        text.remove_prefix(i + 1);
-        return i > 1;
-      }
-    }
-    return false;
-  };
-
-  if (!take_token()) return false;
-  while (true) {
-    skip_spaces();
-    if (text.empty()) return true;
-    if (text[0] != ';') return false;
-    text.remove_prefix(1);
-    skip_spaces();
-    if (!take_token()) return false;
-    skip_spaces();
-    if (!text.starts_with('=')) continue;
-    text.remove_prefix(1);
-    skip_spaces();
-    if (!(text.starts_with('"') ? take_quoted() : take_token())) return false;
-  }
+Refusal bad_request(const char* sentence) noexcept {
+  return refusal(400, errc::bad_request, "%s", sentence);
 }
 
 // Whether the text is `uri-host [ ":" port ]` (RFC 9110 section 7.2): a name or an address, that of
@@ -108,7 +73,7 @@ Refusal check_upgrade(const Request& request, bool drafts) {
   if (!std::all_of(subprotocols.begin(), subprotocols.end(), is_token))
     return bad_request("Sec-WebSocket-Protocol is not a list of tokens");
   const auto extensions = request.extensions();
-  if (!std::all_of(extensions.begin(), extensions.end(), is_extension))
+  if (!std::all_of(extensions.begin(), extensions.end(), Extension::parse))
     return bad_request("Sec-WebSocket-Extensions is not a list of extensions");
   return {};
 }
@@ -196,13 +161,14 @@ Error check_reply(const Reply& reply) {
   return check_headers(reply.headers, {"Connection", "Content-Length", "Transfer-Encoding"});
 }
 
-std::string format_accept(const Accept& accept, std::string_view key) {
+std::string format_accept(const Accept& accept, std::string_view key, std::string_view extensions) {
   std::string response = "HTTP/1.1 101 Switching Protocols\r\n";
   append_header(response, "Upgrade", "websocket");
   append_header(response, "Connection", "Upgrade");
   append_header(response, "Sec-WebSocket-Accept", accept_for(key));
   if (!accept.subprotocol.empty())
     append_header(response, "Sec-WebSocket-Protocol", accept.subprotocol);
+  if (!extensions.empty()) append_header(response, "Sec-WebSocket-Extensions", extensions);
   append_headers(response, accept.headers);
   return response += "\r\n";
 }
@@ -258,7 +224,8 @@ Error check_client_request(const ClientRequest& request) {
                         "Sec-WebSocket-Extensions", "Content-Length", "Transfer-Encoding"});
 }
 
-std::string format_client_request(const ClientRequest& request, std::string_view key) {
+std::string format_client_request(const ClientRequest& request, std::string_view key,
+                                  std::string_view extensions) {
   std::string head = "GET ";
   head.append(request.target).append(" HTTP/1.1\r\n");
   append_header(head, "Host", request.host);
@@ -269,6 +236,7 @@ std::string format_client_request(const ClientRequest& request, std::string_view
                 std::to_string(static_cast<unsigned>(request.version)));
   if (!request.subprotocols.empty())
     append_header(head, "Sec-WebSocket-Protocol", joined(request.subprotocols));
+  if (!extensions.empty()) append_header(head, "Sec-WebSocket-Extensions", extensions);
   for (const auto& [name, value] : request.headers) {
     const bool renamed =
         request.version != ProtocolVersion::rfc6455 && equal_ignoring_case(name, "Origin");

@@ -90,6 +90,15 @@ bool Outbox::append_and_borrow(Bytes head, Bytes body) noexcept {
   return true;
 }
 
+bool Outbox::adopt(Buffer& source, Bytes bytes) noexcept {
+  OutputChunk* const chunk = make_chunk(held_size);
+  if (chunk == nullptr) return false;
+  new (chunk->storage()) Block{source.detach()};
+  chunk->kind = Kind::adopted;
+  push_showing(chunk, bytes);
+  return true;
+}
+
 bool Outbox::share(const PreparedMessage::Shared& bytes, std::size_t size) noexcept {
   if (size <= worth_sharing && head_ != nullptr && head_->last->room() >= size)
     return append({bytes.get(), size});

@@ -14,6 +14,7 @@ Pool::Pool(std::size_t budget, std::size_t keep) noexcept
 
 Pool::~Pool() {
   spare_.reset();  // its buffers may be this pool's
+  idle_codecs_.reset();
   std::free(tray_);
   for (Free* each : free_) {
     while (each != nullptr) std::free(std::exchange(each, each->next));

@@ -29,7 +29,9 @@ class Server::Core final : public Connection::Owner,
       : Owner(std::move(handlers)),
         loop_(on),
         options_(std::move(options)),
-        plain_{.limits = options_.limits, .drafts = options_.drafts},
+        plain_{.limits = options_.limits,
+               .drafts = options_.drafts,
+               .compression = options_.compression.get()},
         secured_(plain_),
         fault_(check_options()) {
     secured_.secure = true;

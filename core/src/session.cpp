@@ -103,13 +103,6 @@ bool Session::next_masking_key(MaskingKey& key) noexcept {
   return source != nullptr && source->next(key);
 }
 
-inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
-  if (is_client_) return put_masked(opcode, fin, payload);
-  const auto first = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
-  return payload.size() <= max_control_payload ? put_short(first, payload)
-                                               : put_long(first, payload);
-}
-
 // In the next two the copy comes last, for it may be a call, and nothing is to be kept over that.
 
 // The frame that most frames are, written in one stride: two bytes, and a short payload.
@@ -180,38 +173,38 @@ errc Session::check_output(std::size_t size) const noexcept {
   return outbox_.size() + size > options_.limits.output_bytes ? errc::output_full : errc::ok;
 }
 
-// The same of a message that begins with them.
-errc Session::check_message(std::size_t size) const noexcept {
-  const errc refused = check_output(size);
-  return refused == errc::ok && sending_message_ ? errc::message_unfinished : refused;
-}
-
 errc Session::send(const Message& message) noexcept {
-  const errc refused = check_message(message.payload.size());
-  if (refused != errc::ok) return send_otherwise(refused, message);
+  if (!state_.is_plain() || sends_specially_ != 0) return send_specially(message);
+  const std::size_t size = message.payload.size();
+  if (outbox_.size() + size > options_.limits.output_bytes) return errc::output_full;
   return put_frame(static_cast<Opcode>(message.type), true, message.payload);
 }
 
 errc Session::send(const PreparedMessage& message) noexcept {
   if (is_client_) return send(message.message());
   const std::size_t size = message.frame().size();
-  const errc refused = check_message(size);
+  const errc refused = check_output(size);
   if (refused != errc::ok) return send_otherwise(refused, message.message());
-  if (!outbox_.share(message.shared(), size)) return errc::no_memory;
+  return sends_specially_ != 0 ? send_specially(message) : put_shared(message.shared(), size);
+}
+
+errc Session::put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept {
+  if (!outbox_.share(bytes, size)) return errc::no_memory;
   note_congestion();
   return errc::ok;
 }
 
 errc Session::send_borrowed(const Message& message) noexcept {
-  if (is_client_ || message.payload.size() < worth_borrowing) return send(message);
-  const errc refused = check_message(message.payload.size());
+  if (is_client_ || message.payload.size() < worth_borrowing || sends_specially_ != 0)
+    return send(message);
+  const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
   return put_borrowed(static_cast<Opcode>(message.type), message.payload);
 }
 
 errc Session::send_in_place(const Message& message) noexcept {
-  if (is_client_) return send(message);
-  const errc refused = check_message(message.payload.size());
+  if (is_client_ || sends_specially_ != 0) return send(message);
+  const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
   const FrameHeader header = header_of(static_cast<Opcode>(message.type), true, message.payload);
   // Ours is shorter by the masking key.
@@ -233,10 +226,12 @@ void Session::own_output() noexcept {
 
 errc Session::send_piece(const Message& piece, bool last) noexcept {
   errc result = check_output(piece.payload.size());
-  if (result != errc::ok) return send_otherwise(result, piece, !sending_message_, last);
-  const Opcode opcode = sending_message_ ? Opcode::continuation : static_cast<Opcode>(piece.type);
-  result = put_frame(opcode, last, piece.payload);
-  if (result == errc::ok) sending_message_ = !last;
+  const bool continues = (sends_specially_ & in_a_message) != 0;
+  if (result != errc::ok) return send_otherwise(result, piece, !continues, last);
+  const Opcode opcode = continues ? Opcode::continuation : static_cast<Opcode>(piece.type);
+  result = is_compressing() ? put_piece(opcode, last, piece.payload)
+                            : put_frame(opcode, last, piece.payload);
+  if (result == errc::ok && continues == last) sends_specially_ ^= in_a_message;
   return result;
 }
 

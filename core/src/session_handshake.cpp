@@ -95,6 +95,10 @@ Refusal Session::receive_request(const Request& request) noexcept {
     handshake.key = request.headers["Sec-WebSocket-Key"];
     for (const auto& each : request.subprotocols()) handshake.subprotocols.emplace_back(each);
     if (handshake.is_upgrade && options_.drafts) take_version(request);
+    if (options_.compression != nullptr && handshake.is_upgrade &&
+        version() == ProtocolVersion::rfc6455)
+      handshake.codec =
+          options_.compression->accept(request.extensions(), outbox_.pool(), handshake.extension);
     state_.phase = Phase::deciding;
     return {};
   } catch (const std::bad_alloc&) {
@@ -130,10 +134,13 @@ Error Session::accept(const Accept& accept) noexcept {
     if (hixie)
       if (Error error = check_hixie_accept(accept)) return error;
     std::string subprotocol{accept.subprotocol};
+    const bool compress = accept.compress && handshake.codec != nullptr;
+    const std::string_view extension = compress ? handshake.extension : std::string_view{};
     if (!put_text(hixie ? format_hixie_accept(accept, version(), handshake.terms)
-                        : format_accept(accept, handshake.key)))
+                        : format_accept(accept, handshake.key, extension)))
       return out_of_memory();
     work_->subprotocol = std::move(subprotocol);
+    if (compress) compress_with(std::move(handshake.codec));
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
@@ -189,17 +196,24 @@ Error Session::request(const ClientRequest& request) noexcept {
     auto handshake = std::make_unique<Handshake>();
     handshake->key = base64(std::as_bytes(std::span{nonce}));
     handshake->subprotocols.assign(request.subprotocols.begin(), request.subprotocols.end());
+    set_version(request.version);
     if (is_hixie(request.version)) {
       if (Error error = request_hixie(request, *handshake)) return error;
-    } else if (!put_text(format_client_request(request, handshake->key))) {
-      return out_of_memory();
+    } else {
+      const Compression* const compression = compression_to_offer();
+      const std::string offer = compression == nullptr ? std::string{} : compression->offer();
+      if (!put_text(format_client_request(request, handshake->key, offer))) return out_of_memory();
     }
-    set_version(request.version);
     work_->handshake = std::move(handshake);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   }
   return {};
+}
+
+// Null when there is none, and to a draft, for it has other extensions.
+const Compression* Session::compression_to_offer() const noexcept {
+  return version() == ProtocolVersion::rfc6455 ? options_.compression : nullptr;
 }
 
 std::optional<Event> Session::take_response(std::string_view head) {
@@ -218,7 +232,12 @@ std::optional<Event> Session::take_response(std::string_view head) {
   else
     error = is_hixie(version())
                 ? check_hixie_response(response, version(), handshake.terms, handshake.offered())
-                : check_response(response, handshake.key, handshake.offered());
+                : check_response(response, handshake.key, handshake.offered(),
+                                 compression_to_offer() != nullptr);
+  std::unique_ptr<Codec> codec;
+  if (!error && compression_to_offer() != nullptr)
+    error = options_.compression->confirm(response.headers.list("Sec-WebSocket-Extensions"),
+                                          outbox_.pool(), codec);
   if (error) {
     fail_handshake(std::move(error));
     return std::nullopt;
@@ -228,6 +247,7 @@ std::optional<Event> Session::take_response(std::string_view head) {
     state_.phase = Phase::proving;
     return std::nullopt;
   }
+  if (codec != nullptr) compress_with(std::move(codec));
   open();
   state_.done = work_->carry_done = true;  // the event shows what is in it
   return Event{&response};
@@ -240,6 +260,11 @@ void Session::open() noexcept {
   state_.phase = Phase::open;
   state_.hixie = is_hixie(version());
   heard_ = true;
+}
+
+void Session::compress_with(std::unique_ptr<Codec> codec) noexcept {
+  work_->codec = std::move(codec);
+  sends_specially_ |= compressing;
 }
 
 void Session::fail_handshake(Error error) noexcept {

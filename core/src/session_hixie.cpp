@@ -224,7 +224,7 @@ errc Session::send_hixie(const Message& message, bool first, bool last) noexcept
   const Bytes text = message.payload;
   if (!is_open()) return errc::not_open;
   if (outbox_.size() + text.size() > options_.limits.output_bytes) return errc::output_full;
-  if (first && sending_message_) return errc::message_unfinished;
+  if (first && (sends_specially_ & in_a_message) != 0) return errc::message_unfinished;
   if (first && !message.is_text()) return errc::unsupported_by_draft;
   // Never in UTF-8, it would end the frame, and what follows be taken for others.
   if (std::find(text.begin(), text.end(), text_end) != text.end()) return errc::invalid_utf8;
@@ -235,7 +235,7 @@ errc Session::send_hixie(const Message& message, bool first, bool last) noexcept
   to = std::copy(text.begin(), text.end(), to);
   if (last) *to++ = text_end;
   commit_output(*chunk, static_cast<std::size_t>(to - chunk->room_begin()));
-  sending_message_ = !last;
+  sends_specially_ = last ? 0 : in_a_message;
   return errc::ok;
 }
 
@@ -249,7 +249,7 @@ errc Session::send_otherwise(errc refused, const Message& message, bool first, b
 // Whether the end of our stream is all that tells the peer of our closing. In the midst of a frame
 // that is so in -76 as well, for its closing frame would end the message that it cuts.
 bool Session::ends_by_stream() const noexcept {
-  return state_.hixie && (version() == ProtocolVersion::hixie_75 || sending_message_);
+  return state_.hixie && (version() == ProtocolVersion::hixie_75 || sends_specially_ != 0);
 }
 
 // Codes and reasons have no place here.

@@ -84,7 +84,9 @@ MutableBytes Session::best_space(MutableBytes usual) noexcept {
     return usual.first(std::min(usual.size(), first_read));
   }
   Work& work = *work_;
-  if (state_.streaming || work.frame_left < worth_reading_in_place || !input_.empty()) return usual;
+  if (state_.streaming || work.compressed || work.frame_left < worth_reading_in_place ||
+      !input_.empty())
+    return usual;
   const auto left = static_cast<std::size_t>(work.frame_left);
   Buffer& message = work.message;
   const std::size_t least = grows_fast_ ? largest_read : usual_read;
@@ -266,10 +268,13 @@ bool Session::check_frame_start(const std::byte* wire) noexcept {
   const auto opcode = static_cast<Opcode>(first & 0xFU);
   const bool masked = (second & 0x80U) != 0;
   const char* fault = nullptr;
-  if ((first & 0x70U) != 0) {
+  const bool compressed = is_compressing() && (first & 0x70U) == 0x40;  // RSV1
+  if ((first & 0x70U) != 0 && !compressed) {
     fault = "a reserved bit is set, and no extension was negotiated that gives it a meaning";
   } else if (!is_known(opcode)) {
     fault = "a frame has a reserved opcode";
+  } else if (compressed && (is_control(opcode) || opcode == Opcode::continuation)) {
+    fault = "RSV1 is set in a frame that begins no message";
   } else if (masked == is_client_) {
     fault = masked ? "a server's frame is masked" : "a client's frame is not masked";
   } else if (is_control(opcode)) {
@@ -294,6 +299,8 @@ bool Session::begin_data_frame() noexcept {
     state_.in_message = true;
     work.first_piece = true;
     work.message_size = 0;
+    work.compressed = work.frame.rsv != 0;
+    work.compressed_size = 0;
     work.fragments = 0;
     work.utf8.reset();
   }
@@ -304,14 +311,13 @@ bool Session::begin_data_frame() noexcept {
                     options_.limits.message_fragments));
     return false;
   }
-  if (work.frame.length > options_.limits.message_bytes - work.message_size) {
-    fail(close_code::message_too_big,
-         make_error(errc::message_too_big,
-                    "a message of %" PRIu64 " bytes or more; Limits::message_bytes is %zu",
-                    work.message_size + work.frame.length, options_.limits.message_bytes));
-    return false;
+  if (!work.compressed) {  // else it shows when it is decompressed
+    if (work.frame.length > options_.limits.message_bytes - work.message_size) {
+      fail_size(work.message_size + work.frame.length);
+      return false;
+    }
+    work.message_size += work.frame.length;
   }
-  work.message_size += work.frame.length;
   work.frame_left = work.frame.length;
   in_payload_ = true;
   return true;
@@ -321,6 +327,7 @@ bool Session::begin_data_frame() noexcept {
 // piece of one; nothing when more has to come, or the session failed.
 std::optional<Event> Session::read_payload() noexcept {
   Work& work = *work_;
+  if (work.compressed) return read_compressed();
   Buffer& message = work.message;
   const MutableBytes came = input_.first(
       static_cast<std::size_t>(std::min<std::uint64_t>(work.frame_left, input_.size())));
@@ -339,10 +346,8 @@ std::optional<Event> Session::read_payload() noexcept {
     work.quiet_bytes = 0;
     last = work.frame.fin;
     state_.in_message = !last;
-  } else if ((work.quiet_bytes += payload.size()) >= options_.limits.idle_bytes) {
-    heard_ = true;
-    work.quiet_bytes %=
-        std::max<std::size_t>(options_.limits.idle_bytes, 1);  // the same for any split
+  } else {
+    note_quiet_bytes(payload.size());
   }
 
   const bool broken_text = good != payload.size() || (last && !work.utf8.complete());
@@ -373,6 +378,21 @@ std::optional<Event> Session::read_payload() noexcept {
   expects_large_ = message.size() >= large_message;
   grows_fast_ = false;
   return Event{Message{work.message_type, {message.data(), message.size()}}};
+}
+
+// Counts bytes of a frame that is still coming.
+void Session::note_quiet_bytes(std::size_t size) noexcept {
+  std::size_t& quiet = work_->quiet_bytes;
+  if ((quiet += size) < options_.limits.idle_bytes) return;
+  heard_ = true;
+  quiet %= std::max<std::size_t>(options_.limits.idle_bytes, 1);  // the same for any split
+}
+
+void Session::fail_size(std::uint64_t size) noexcept {
+  fail(close_code::message_too_big,
+       make_error(errc::message_too_big,
+                  "a message of %" PRIu64 " bytes or more; Limits::message_bytes is %zu", size,
+                  options_.limits.message_bytes));
 }
 
 // Fails for the first byte of a text that is not UTF-8, or for its end inside a character.

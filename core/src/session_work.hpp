@@ -23,6 +23,8 @@ struct Session::Handshake {
   Request request;
   Response response;
   std::vector<std::string> subprotocols;  // that we offered, or were offered
+  std::unique_ptr<Codec> codec;           // server: that the request allows,
+  std::string extension;                  // and how the response says so
   bool is_upgrade = false;
 
   // Drafts 75 and 76.
@@ -41,7 +43,7 @@ struct Session::Work final : Pool::Record {
   // Whether nothing is in it that has to stay.
   bool is_at_rest() const noexcept {
     return carry.data() == nullptr && held.data() == nullptr && message.data() == nullptr &&
-           handshake == nullptr && subprotocol.empty();
+           handshake == nullptr && subprotocol.empty() && codec == nullptr;
   }
 
   Buffer carry;    // an atom (a head, a frame's header, a control frame) that did not arrive whole
@@ -65,6 +67,11 @@ struct Session::Work final : Pool::Record {
   HixieNext hixie_next = HixieNext::type;
   std::byte hixie_type{};
   std::uint8_t hixie_length_bytes = 0;
+  std::unique_ptr<Codec> codec;       // if one was agreed on
+  bool compressed = false;            // so is the message that comes
+  bool sends_compressed = false;      // so is the message that send_piece() has begun
+  std::size_t unmasked = 0;           // bytes at the front of input_ that are, but were not taken
+  std::uint64_t compressed_size = 0;  // bytes of this message that were taken
 
   std::unique_ptr<Handshake> handshake;
   std::string subprotocol;
@@ -72,5 +79,12 @@ struct Session::Work final : Pool::Record {
   Error error;
   Closed closed;
 };
+
+[[gnu::always_inline]] inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
+  if (is_client_) return put_masked(opcode, fin, payload);
+  const auto first = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+  return payload.size() <= max_control_payload ? put_short(first, payload)
+                                               : put_long(first, payload);
+}
 
 }  // namespace timtow

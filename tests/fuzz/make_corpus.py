@@ -5,6 +5,7 @@ What a fuzzer finds is put beside them under a name of its own; this script leav
 """
 
 import struct
+import zlib
 from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
@@ -362,6 +363,66 @@ PROXIES = {
 }
 
 
+def deflated(*parts, bits=-15):
+    """Messages of one stream, as RFC 7692 section 7.2.1 makes their payloads."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, bits)
+    made = [stream.compress(part) + stream.flush(zlib.Z_SYNC_FLUSH) for part in parts]
+    return [each.removesuffix(b"\0\0\xff\xff") for each in made]
+
+
+def compressed():
+    """Inputs of the target `inflate`: a byte that sets up the session, and frames."""
+    def f(payload, opcode=TEXT, fin=True, rsv=4, key=KEY):
+        return frame(opcode, payload, fin=fin, rsv=rsv, key=key)
+
+    words = b" ".join(b"word %d" % (i * i % 997) for i in range(400))
+    hello = deflated(b"Hello")[0]
+    both = deflated(b"Hello", b"Hello, and Hello")
+    final = bytes.fromhex("f348cdc9c9070000")
+    streams = {
+        "hello": f(hello),
+        "words": f(deflated(words)[0]),
+        "words_small_window": f(deflated(words, bits=-9)[0]),
+        "two": f(both[0]) + f(both[1]),
+        "plain_between": f(both[0]) + f(b"plain", rsv=0) + f(both[1], BINARY),
+        "empty": f(b"\0") + f(b"") + f(hello),
+        "final": f(final) + f(final[:-1]) + f(hello),
+        "final_in_the_midst": f(final[:-1] + hello),
+        "stored": f(bytes.fromhex("000500faff") + b"Hello" + b"\0"),
+        "fragments": f(hello[:3], fin=False) + frame(PING, b"?", key=KEY)
+        + f(hello[3:], CONTINUATION, rsv=0),
+        "zeros": f(deflated(bytes(90_000))[0], BINARY),
+        "bomb": f(deflated(bytes(1_000_000))[0], BINARY),
+        "bad_utf8": f(deflated(b"abc\xff")[0]),
+        "bad_block": f(b"\x06"),
+        "bad_distance": f(bytes.fromhex("f200110000")),
+        "bad_end": f(deflated(words)[0][:50]),
+        "bad_rsv1": f(b"Hel", rsv=0, fin=False) + f(b"lo", CONTINUATION),
+        "bad_rsv2": f(hello, rsv=2),
+    }
+    inputs = {}
+    for name, content in streams.items():
+        for setup in (0x20, 0x22, 0x2A, 0xB8):  # an echo without takeover, with; pieces; a small limit
+            inputs[f"{name}_{setup:02x}"] = bytes([setup]) + content
+    inputs["client"] = bytes([0x21]) + f(hello, key=None) + f(deflated(words)[0], key=None)
+    inputs["client_with_takeover"] = bytes([0x23]) + f(both[0], key=None) + f(both[1], key=None)
+    inputs["window_of_8_bits"] = bytes([0x24]) + f(hello) + f(deflated(words)[0])
+    return inputs
+
+
+EXTENSIONS = {
+    "bare": b"permessage-deflate",
+    "chromium": b"permessage-deflate; client_max_window_bits",
+    "all": b"permessage-deflate; server_no_context_takeover; client_no_context_takeover;"
+    b" server_max_window_bits=9; client_max_window_bits=10",
+    "bits_8": b"permessage-deflate; server_max_window_bits=8; client_max_window_bits=8",
+    "quoted": b'permessage-deflate; server_max_window_bits="1\\0"',
+    "several": b"x; y=z, permessage-deflate; server_max_window_bits=99, permessage-deflate",
+    "twice": b"permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+    "malformed": b"permessage-deflate; ; =, ,",
+}
+
+
 def write(target, seeds):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -387,6 +448,9 @@ def main():
     write("urls", URLS)
     write("request_headers", REQUEST_HEADERS)
     write("proxies", PROXIES)
+    write("inflate", compressed())
+    write("negotiation", {f"{name}_{options:02x}": bytes([options]) + value
+                          for name, value in EXTENSIONS.items() for options in (0x7F, 0xFF, 0x49)})
 
 
 if __name__ == "__main__":

@@ -40,7 +40,11 @@ inline void check(bool holds, const char* rule) {
 
 inline void check_same(const std::string& what, const std::string& whole, const char* how) {
   if (what == whole) return;
-  std::fprintf(stderr, "-- whole:\n%s\n-- %s:\n%s\n", whole.c_str(), how, what.c_str());
+  for (const auto& [name, text] : {std::pair{"whole", &whole}, std::pair{how, &what}}) {
+    std::fprintf(stderr, "-- %s:\n", name);
+    std::fwrite(text->data(), 1, text->size(), stderr);  // there may be NUL in it
+    std::fputc('\n', stderr);
+  }
   check(false, "the same bytes give the same events and output, however they are split");
 }
 
@@ -154,8 +158,8 @@ inline std::string with_accept(std::string_view input, std::string_view accept) 
   return text;
 }
 
-// Does the opening handshake without a peer.
-inline void open(Session& session) {
+// Does the opening handshake without a peer, in which that one offers, or chooses, the extension.
+inline void open(Session& session, std::string_view extension = {}) {
   if (session.role() == Role::server) {
     const timtow::Request request{
         "GET", "/",
@@ -163,14 +167,18 @@ inline void open(Session& session) {
                          {"Upgrade", "websocket"},
                          {"Connection", "Upgrade"},
                          {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
-                         {"Sec-WebSocket-Version", "13"}}}};
+                         {"Sec-WebSocket-Version", "13"},
+                         {"Sec-WebSocket-Extensions", extension}}}};
     check(!session.receive_request(request) && !session.accept(), "a server opens");
     take_output(session);
   } else {
     std::string response =
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Accept: " +
-        accept_of(request_upgrade(session)) + "\r\n\r\n";
+        accept_of(request_upgrade(session)) + "\r\n";
+    if (!extension.empty())
+      response.append("Sec-WebSocket-Extensions: ").append(extension).append("\r\n");
+    response += "\r\n";
     session.receive(std::as_writable_bytes(std::span{response}));
     const auto event = session.next();
     check(event && event->open() != nullptr && !session.next(), "a client opens");
@@ -181,13 +189,16 @@ inline void open(Session& session) {
 // -- The peer -------------------------------------------------------------------------------------
 
 // Reads what `writer` wrote with a session of the other role; returns what that one made of it.
-inline std::string heard_by_peer(Role writer, bool opened, std::string written) {
-  timtow::SessionOptions options;
+inline std::string heard_by_peer(Role writer, bool opened, std::string written,
+                                 const timtow::Compression* compression = nullptr,
+                                 std::string_view extension = {}) {
+  timtow::SessionOptions options{.limits = {}, .compression = compression};
   options.limits.message_bytes = std::numeric_limits<std::uint32_t>::max();
+  options.limits.inflate_ratio = 0;
   timtow::Pool pool;
   Session peer{writer == Role::server ? Role::client : Role::server, pool, options};
   Log log;
-  if (opened) open(peer);
+  if (opened) open(peer, extension);
   peer.receive(std::as_writable_bytes(std::span{written}));
   peer.end_of_input();
   while (const auto event = peer.next()) {
@@ -236,7 +247,9 @@ struct Setup {
   bool answering = true;   // requests are answered in their event
   bool echo = true;
   std::size_t write_size = 4096;
+  std::size_t more_memory = 0;  // that it may take, whatever comes
   timtow::SessionOptions options{};
+  std::string_view extension;  // opened: that was agreed on
   std::size_t budget = std::numeric_limits<std::size_t>::max();
 };
 
@@ -246,7 +259,7 @@ class Connection {
       : setup_(setup), pool_(setup.budget, 0), session_(setup.role, pool_, setup_.options) {
     session_.stream_messages(setup.streaming);
     if (setup.opened) {
-      open(session_);
+      open(session_, setup.extension);
     } else if (setup.role == Role::client) {
       written_ = request_upgrade(session_);
       accept_ = accept_of(written_);
@@ -310,7 +323,8 @@ class Connection {
     session_.own_output();
     if (!stalled_) written_ += take_output(session_, setup_.write_size);
     session_.deadline(now_);
-    check(pool_.in_use() <= 32 * 1024 + 8 * received_ + 4 * extra_, "memory grows with what came");
+    check(pool_.in_use() <= 32 * 1024 + 8 * received_ + 4 * extra_ + setup_.more_memory,
+          "memory grows with what came");
   }
 
   void pass(timtow::Duration time) {
@@ -342,7 +356,8 @@ class Connection {
     return log_.lines() + "\n" +
            (setup_.role == Role::server && !setup_.opened
                 ? heard_by_client(written_, key_)
-                : heard_by_peer(setup_.role, setup_.opened, written_));
+                : heard_by_peer(setup_.role, setup_.opened, written_, setup_.options.compression,
+                                setup_.extension));
   }
 
  private:

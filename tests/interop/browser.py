@@ -144,6 +144,23 @@ class Page(unittest.TestCase):
         self.assert_echoes("hello")
         self.server.stop()
 
+    def test_6_compressed(self):
+        self.assertEqual(driver.execute_script("return socket.extensions"), "")
+        for option in "--deflate", "--deflate-takeover":
+            with Server(option) as compressing:
+                driver.get(f"http://{compressing.authority}/")
+                self.wait_for("connected")
+                agreed = driver.execute_script("return socket.extensions")
+                self.assertTrue(agreed.startswith("permessage-deflate"), agreed)
+                texts = ["short", "one and the same again, " * 50, "one and the same again, " * 60]
+                for text in texts:
+                    driver.execute_script("arguments[0].value = arguments[1]", element("message"),
+                                          text)
+                    element("send").click()
+                self.assert_echoes(*texts)
+                self.assert_no_errors()
+        self.server.stop()
+
 
 if __name__ == "__main__":
     def add_arguments(parser):

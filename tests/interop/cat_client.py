@@ -226,6 +226,31 @@ class Lines(unittest.TestCase):
         with Host(talk) as host:
             self.assertEqual(run(host.url, "--linger", "60", lines=NUMBERS), b"")
 
+    def test_compressed(self):
+        async def tell_and_echo(client):
+            await client.send(client.response_headers.get("Sec-WebSocket-Extensions", "none"))
+            await echo(client)
+
+        lines = b"".join(NUMBERS.splitlines(keepends=True)[:1000])
+        bits = "server_max_window_bits=12; client_max_window_bits=12"
+        with Websockets(tell_and_echo) as server:
+            cats = []
+            for option, agreed in (
+                    ([], "none"),
+                    (["--deflate"], "permessage-deflate; server_no_context_takeover; "
+                     f"client_no_context_takeover; {bits}"),
+                    (["--deflate-takeover"], f"permessage-deflate; {bits}")):
+                of_node = "offered, permessage-deflate" if option else "not offered, none"
+                cats += [(Cat(server.url, *option), agreed),
+                         (Cat(node + "/extensions", *option), of_node)]
+            for cat, _ in cats:
+                cat.write(lines)
+                cat.close_input()
+            for cat, agreed in cats:
+                said, echoed = cat.end().split(b"\n", 1)
+                self.assertEqual((said.decode(), cat.errors()), (agreed, ""))
+                self.assertTrue(echoed == lines, cat.process.args)
+
     def test_a_line_that_is_not_utf_8_is_not_sent(self):
         def talk(peer):
             peer.open()
@@ -728,8 +753,8 @@ class CommandLine(unittest.TestCase):
     def test_help(self):
         output = run("--help").decode()
         for option in ("URL", "--subprotocol", "--header", "--cookie", "--draft", "--connect",
-                       "--proxy", "--tls-ca", "--timeout",
-                       "--linger", "--reconnect", "--help", "--version"):
+                       "--proxy", "--tls-ca", "--timeout", "--linger", "--deflate",
+                       "--deflate-takeover", "--reconnect", "--help", "--version"):
             self.assertIn(f"  {option} ", output)
 
     def test_version(self):

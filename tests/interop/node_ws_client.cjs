@@ -1,5 +1,5 @@
 // Node's `ws` library as a client of an echo server.
-// usage: NODE_PATH=/usr/share/nodejs node node_ws_client.cjs path-of-the-server
+// usage: NODE_PATH=/usr/share/nodejs node node_ws_client.cjs path-of-the-server [option of it...]
 "use strict";
 const assert = require("node:assert/strict");
 const { spawn } = require("node:child_process");
@@ -8,6 +8,7 @@ const WebSocket = require("ws");
 
 const TIMEOUT = 30_000;  // ms, bounds a test that hangs; time decides no verdict
 const executable = path.resolve(process.argv[2] ?? "");
+const server_options = process.argv.slice(3);
 const tests = [];
 const test = (name, run) => tests.push({ name, run });
 
@@ -22,7 +23,7 @@ function bounded(promise, what) {
 /** Starts the server on a free port: { url, stderr(), terminate(), exited } */
 async function start_server() {
   const stdio = ["ignore", "pipe", "pipe"];
-  const child = spawn(executable, ["--port", "0", "--quiet"], { stdio });
+  const child = spawn(executable, ["--port", "0", "--quiet", ...server_options], { stdio });
   process.once("exit", () => child.exitCode ?? child.kill("SIGKILL"));
   let stdout = "", stderr = "";
   child.stderr.on("data", text => { stderr += text; });
@@ -172,8 +173,11 @@ test("many messages", async () => {
   await leave(client);
 });
 
-test("compression offered", async () => {  // a server may decline or accept it
+// As it is by every client here, for what is not short.
+test("compression offered", async () => {
   const client = await connect({ perMessageDeflate: { threshold: 0 } });
+  const accepted = server_options.some(option => option.startsWith("--deflate"));
+  assert.equal(client.socket.extensions, accepted ? "permessage-deflate" : "");
   const text = "again and ".repeat(10000);
   client.socket.send(text);
   await client.expect("text", text);

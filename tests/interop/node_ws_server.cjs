@@ -8,6 +8,12 @@ const roles = {
   "/echo": socket => {
     socket.on("message", (data, is_binary) => socket.send(data, { binary: is_binary }));
   },
+  // Says what was agreed on, and then echoes.
+  "/extensions": (socket, request) => {
+    const offer = request.headers["sec-websocket-extensions"];
+    socket.send(`${offer ? "offered" : "not offered"}, ${socket.extensions || "none"}`);
+    roles["/echo"](socket);
+  },
   // Says what the Pong was that answers its Ping.
   "/ping": socket => {
     socket.on("pong", data => {
@@ -39,7 +45,7 @@ const server = new WebSocketServer({
 server.on("connection", (socket, request) => {
   const close = /^\/close\/(\d+)\/(.*)$/.exec(request.url);
   if (close) socket.close(Number(close[1]), decodeURIComponent(close[2]));
-  else roles[request.url](socket);
+  else roles[request.url](socket, request);
 });
 server.on("listening", () => console.log(server.address().port));
 process.stdin.on("end", () => process.exit(0)).resume();

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "timtow/compression.hpp"
 #include "timtow/connection.hpp"
 #include "timtow/endpoint.hpp"
 #include "timtow/error.hpp"
@@ -59,6 +60,9 @@ struct ClientOptions {
   // What to ask for: a draft before RFC 6455 is for servers that know nothing else
   // (docs/drafts.md).
   ProtocolVersion version = ProtocolVersion::rfc6455;
+  // What messages are compressed with, if the server agrees: a Deflate (timtow/deflate.hpp), or
+  // null for none. It may be shared by many.
+  std::shared_ptr<const Compression> compression = {};
   // For wss://, which is an error without: a tls::ClientContext. What fails about TLS (a
   // certificate that has expired, say) may pass, and so a connection is made anew if that is asked
   // for.

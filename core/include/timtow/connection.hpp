@@ -189,6 +189,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
   bool is_open() const noexcept { return session_.is_open(); }
   std::string_view subprotocol() const noexcept { return session_.subprotocol(); }
   ProtocolVersion version() const noexcept { return session_.version(); }
+  // Whether messages may be compressed: that was negotiated.
+  bool is_compressing() const noexcept { return session_.is_compressing(); }
   // What TLS has agreed on, for as long as the handler runs; null of a connection without it, and
   // of one that is over.
   const Security* security() const noexcept {

@@ -34,6 +34,8 @@ enum class errc {
   invalid_utf8,        // text or a close reason is not UTF-8; closed with 1007
   message_too_big,     // Limits::message_bytes; closed with 1009
   too_many_fragments,  // Limits::message_fragments; closed with 1008
+  bad_compression,     // a compressed message cannot be decompressed; closed with 1007
+  inflate_ratio,       // Limits::inflate_ratio; closed with 1009
   idle_timeout,        // Limits::idle_time; closed with 1008
   close_timeout,       // Limits::close_time; the connection is cut
   connection_lost,     // the stream ended, or broke, without a close frame

@@ -21,6 +21,7 @@ enum class Opcode : std::uint8_t {
 };
 
 inline constexpr std::size_t max_frame_header = 14;
+inline constexpr std::uint8_t rsv1 = 4;  // in FrameHeader::rsv: a compressed message begins
 inline constexpr std::size_t max_control_payload = 125;
 
 constexpr bool is_control(Opcode opcode) noexcept {
@@ -117,8 +118,9 @@ inline bool FrameHeader::has_proper_length(const std::byte* wire, std::uint64_t 
   return length_code == 126 ? length >= 126 : length > 0xFFFF && length >> 63U == 0;
 }
 
-inline std::byte* FrameHeader::write_length(std::byte* wire, std::uint64_t length,
-                                            bool masked) noexcept {
+[[gnu::always_inline]] inline std::byte* FrameHeader::write_length(std::byte* wire,
+                                                                   std::uint64_t length,
+                                                                   bool masked) noexcept {
   const unsigned mask_bit = masked ? 0x80U : 0U;
   if (length < 126) {
     *wire++ = static_cast<std::byte>(mask_bit | static_cast<unsigned>(length));
@@ -132,7 +134,7 @@ inline std::byte* FrameHeader::write_length(std::byte* wire, std::uint64_t lengt
   return wire;
 }
 
-inline std::byte* FrameHeader::write(std::byte* wire) const noexcept {
+[[gnu::always_inline]] inline std::byte* FrameHeader::write(std::byte* wire) const noexcept {
   *wire++ = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(rsv) << 4U |
                                    static_cast<unsigned>(opcode));
   wire = write_length(wire, length, masked);

@@ -22,6 +22,9 @@ Refusal check_request(const Request& request, bool drafts = false);
 struct Accept {
   std::string_view subprotocol;  // one of those offered, or empty
   std::vector<Header> headers;   // Set-Cookie and others
+  // Whether messages are compressed, if the server does that and the client can. Not good for
+  // secrets beside text of others: what a message is compressed to tells of both.
+  bool compress = true;
 };
 
 // The first of `ours`, in our order of preference, that the client offers, as a view into the
@@ -40,7 +43,9 @@ std::string_view choose_subprotocol(const Request& request, const Names& ours) {
 Error check_accept(const Accept& accept, const std::vector<std::string_view>& offered);
 Error check_reply(const Reply& reply);
 
-std::string format_accept(const Accept& accept, std::string_view key);
+// `extensions` is Sec-WebSocket-Extensions of the response, here and below; empty for none.
+std::string format_accept(const Accept& accept, std::string_view key,
+                          std::string_view extensions = {});
 std::string format_reply(const Reply& reply);
 // The answer to a request that was refused: its sentence as the body. `drafts`: whether they are
 // spoken here, for the answer that names the versions.
@@ -58,10 +63,13 @@ struct ClientRequest {
 };
 
 Error check_client_request(const ClientRequest& request);
-std::string format_client_request(const ClientRequest& request, std::string_view key);
+std::string format_client_request(const ClientRequest& request, std::string_view key,
+                                  std::string_view extensions = {});
 
-// Whether the response completes our handshake (section 4.1).
+// Whether the response completes our handshake (section 4.1). Of extensions it may select any if
+// some were offered: what was, and with what parameters, is for who offered it to say.
 Error check_response(const Response& response, std::string_view key,
-                     const std::vector<std::string_view>& offered_subprotocols);
+                     const std::vector<std::string_view>& offered_subprotocols,
+                     bool offered_extensions = false);
 
 }  // namespace timtow

@@ -20,6 +20,10 @@ struct Limits {
   // A message, whole or in pieces. 131,072 fragments let 8 MiB come in pieces of 64 bytes.
   std::size_t message_bytes = 16 * 1024 * 1024;  // 1009 beyond
   std::size_t message_fragments = 128 * 1024;    // 1008 beyond
+  // How many times as large a compressed message may become as it came, once it is larger than
+  // inflate_free; 0 is any. The limit of message_bytes is for what it becomes.
+  std::size_t inflate_ratio = 200;  // 1009 beyond
+  std::size_t inflate_free = 1024 * 1024;
 
   // Output that the peer has not taken yet. Over the high water nothing more is read from the
   // peer until the low water is reached; a send that would pass output_bytes is refused.

@@ -96,6 +96,8 @@ class Outbox {
   bool borrow(Bytes bytes) noexcept;
   // Queues a copy of `head`, and borrows `body`. Both or, when there is no memory, none.
   bool append_and_borrow(Bytes head, Bytes body) noexcept;
+  // Takes over the block that `source` has, and queues bytes of it.
+  bool adopt(Buffer& source, Bytes bytes) noexcept;
   // Queues bytes that others keep as well, in place of a copy.
   bool share(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
   // Copies what is still borrowed, and gives back the tray. Of a payload in `source`, that block is

@@ -72,6 +72,14 @@ class Pool {
 
   std::size_t in_use() const noexcept { return budget_ - budget_left_; }
 
+  // Counts memory that is not the pool's against its budget; false when that ran out.
+  bool charge(std::size_t size) noexcept {
+    if (size > budget_left_) return false;
+    budget_left_ -= size;
+    return true;
+  }
+  void refund(std::size_t size) noexcept { budget_left_ += size; }
+
   // What sessions of one pool share besides blocks. None of it counts against the budget.
   //
   // The chunk in which output is put together that will be gone soon; null while somebody has it,
@@ -85,6 +93,8 @@ class Pool {
     virtual ~Record() = default;
   };
   std::unique_ptr<Record>& spare() noexcept { return spare_; }
+  // What codecs keep for the next of their kind; may be null.
+  std::unique_ptr<Record>& idle_codecs() noexcept { return idle_codecs_; }
   // Null when there is no memory for it.
   MaskingKeySource* masking_keys() noexcept;
 
@@ -118,6 +128,7 @@ class Pool {
   std::size_t keep_left_;
   OutputChunk* tray_ = nullptr;
   std::unique_ptr<Record> spare_;
+  std::unique_ptr<Record> idle_codecs_;
   std::unique_ptr<MaskingKeySource> masking_keys_;
 };
 
@@ -136,7 +147,9 @@ class Buffer {
 
   // Room for `size` more bytes behind the last one; null when there is no memory.
   std::byte* reserve(std::size_t size) noexcept;
+  std::span<const std::byte> bytes() const noexcept { return {block_.data, size_}; }
   void commit(std::size_t size) noexcept { size_ += size; }
+  void drop_last(std::size_t size) noexcept { size_ -= size; }
   std::size_t room() const noexcept { return block_.size - size_; }
 
   bool append(const std::byte* from, std::size_t size) noexcept;

@@ -1,45 +1,48 @@
 // A message in the form in which a server sends it, made once for many connections.
 //
 // A copy of it is a reference to the same bytes, which never change: it may be handed to other
-// threads, for the connections of other loops.
+// threads, for the connections of other loops. Of what is compressed for some of them the same is
+// true: whoever needs it first makes it for all.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 
 #include "timtow/bytes.hpp"
 #include "timtow/event.hpp"
-#include "timtow/frame.hpp"
 
 namespace timtow {
+
+class Codec;
+class Pool;
 
 class PreparedMessage {
  public:
   using Shared = std::shared_ptr<const std::byte[]>;
+  struct Frame {
+    Shared bytes;
+    std::size_t size = 0;
+  };
 
   // Copies the payload. Text must be UTF-8, as for Session::send(). Throws std::bad_alloc.
-  explicit PreparedMessage(const Message& message) : type_(message.type) {
-    const FrameHeader header{.opcode = static_cast<Opcode>(message.type),
-                             .length = message.payload.size()};
-    header_size_ = header.wire_size();
-    size_ = header_size_ + message.payload.size();
-    auto bytes = std::make_shared_for_overwrite<std::byte[]>(size_);
-    std::copy_n(message.payload.data(), message.payload.size(), header.write(bytes.get()));
-    bytes_ = std::move(bytes);
-  }
+  explicit PreparedMessage(const Message& message);
 
   Message message() const noexcept { return {type_, frame().subspan(header_size_)}; }
   // As it goes over the wire, unmasked (RFC 6455 section 5.2).
-  Bytes frame() const noexcept { return {bytes_.get(), size_}; }
+  Bytes frame() const noexcept { return {frame_.bytes.get(), frame_.size}; }
   // Keeps the bytes.
-  const Shared& shared() const noexcept { return bytes_; }
+  const Shared& shared() const noexcept { return frame_.bytes; }
+  // The same compressed, for connections whose codec has this form(); or as it is, where that is
+  // smaller. Throws std::bad_alloc.
+  Frame compressed(Codec& codec, Pool& pool) const;
 
  private:
-  Shared bytes_;
-  std::size_t size_;
+  struct Forms;
+
+  Frame frame_;
   std::size_t header_size_;
   MessageType type_;
+  std::shared_ptr<Forms> forms_;  // that were asked for
 };
 
 }  // namespace timtow

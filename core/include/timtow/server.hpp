@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "timtow/compression.hpp"
 #include "timtow/connection.hpp"
 #include "timtow/endpoint.hpp"
 #include "timtow/error.hpp"
@@ -48,6 +49,9 @@ struct ServerOptions {
   bool proxy_protocol = false;
   // Speak the drafts before RFC 6455 as well: docs/drafts.md tells which, and why not.
   bool drafts = false;
+  // What messages are compressed with, where a client offers it: a Deflate (timtow/deflate.hpp), or
+  // null for none. It may be shared by many.
+  std::shared_ptr<const Compression> compression = {};
 };
 
 class Server {

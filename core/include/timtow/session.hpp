@@ -28,6 +28,7 @@
 
 #include "timtow/bytes.hpp"
 #include "timtow/close_code.hpp"
+#include "timtow/compression.hpp"
 #include "timtow/error.hpp"
 #include "timtow/event.hpp"
 #include "timtow/frame.hpp"
@@ -234,6 +235,8 @@ class Session {
   std::string_view subprotocol() const noexcept;
   // What is spoken: of a server once a request waits for its answer.
   ProtocolVersion version() const noexcept;
+  // Whether messages may be compressed, on either side: that was negotiated.
+  bool is_compressing() const noexcept { return (sends_specially_ & compressing) != 0; }
 
  private:
   enum class Phase : std::uint8_t {
@@ -265,17 +268,34 @@ class Session {
   std::optional<Event> read_close_frame(Bytes payload) noexcept;
   std::optional<Event> read_payload() noexcept;
   [[gnu::cold]] void fail_text(std::uint64_t at) noexcept;
+  [[gnu::cold]] void fail_size(std::uint64_t size) noexcept;
+  void note_quiet_bytes(std::size_t size) noexcept;
   std::size_t unmask_and_check(MutableBytes payload, const std::byte* came) noexcept;
   std::byte* contiguous(std::size_t size) noexcept;
   void consume(std::size_t size) noexcept;
   void recycle() noexcept;
   void release_held() noexcept;
 
+  // Compressed messages, session_compression.cpp.
+  void unmask_compressed() noexcept;
+  std::optional<Event> read_compressed() noexcept;
+  void take_compressed(std::size_t size) noexcept;
+  bool end_compressed_frame(Codec::Result result) noexcept;
+  bool check_decompressed(Codec::Result result, std::size_t bad_text, bool is_too_big,
+                          bool done) noexcept;
+  bool exceeds_ratio(bool done) const noexcept;
+  [[gnu::noinline]] errc send_specially(const Message& message) noexcept;
+  [[gnu::noinline]] errc send_specially(const PreparedMessage& prepared) noexcept;
+  [[gnu::noinline]] errc put_piece(Opcode opcode, bool last, Bytes payload) noexcept;
+  errc put_compressed(Opcode opcode, bool fin, Bytes payload) noexcept;
+
   // The opening handshake, session_handshake.cpp.
   std::optional<Event> next_head() noexcept;
   std::optional<Event> take_request(std::string_view head);
   std::optional<Event> take_response(std::string_view head);
   void refuse(const Refusal& refusal);
+  const Compression* compression_to_offer() const noexcept;
+  void compress_with(std::unique_ptr<Codec> codec) noexcept;
   void fail_handshake(Error error) noexcept;
   void take_version(const Request& request);
   Error request_hixie(const ClientRequest& request, Handshake& handshake);
@@ -304,13 +324,13 @@ class Session {
 
   // Output and the end, session.cpp.
   errc check_output(std::size_t size) const noexcept;
-  errc check_message(std::size_t size) const noexcept;
   inline errc put_frame(Opcode opcode, bool fin, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_short(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_long(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_in_new_room(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
   errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
+  errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
   void commit_output(OutputChunk& chunk, std::size_t size) noexcept;
   void note_congestion() noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
@@ -350,18 +370,23 @@ class Session {
   CloseCode sent_code_ : 13 = 0;
   std::uint16_t version_ : 3 = 0;  // place among those that are spoken
   bool is_client_ : 1;
-  bool in_payload_ : 1 = false;       // a data frame's payload is coming
-  bool sending_message_ : 1 = false;  // send_piece() has begun a message
-  bool cut_ : 1 = false;              // the stream is of no use any more
-  bool ending_due_ : 1 = false;       // the closed event is still to be handed out
-  bool failed_ : 1 = false;           // it tells of an error
-  bool said_all_ : 1 = false;         // server: both close frames, and nothing came behind
-  bool expects_large_ : 1 = false;    // the last message was large
-  bool grows_fast_ : 1 = false;       // so is this one, most likely
-  bool clock_due_ : 1 = true;         // the phase's clock_ starts at the next deadline()
-  bool heard_ : 1 = true;             // a whole frame since deadline() was last asked
-  bool took_ : 1 = false;             // output was taken since then
-  bool ping_is_alone_ : 1 = false;    // only our ping is to be taken: that is no sign of life
+  bool in_payload_ : 1 = false;     // a data frame's payload is coming
+  bool expects_large_ : 1 = false;  // the last message was large
+  // Why messages are not just sent as they are; told together, for nearly always there is none.
+  enum : std::uint8_t {
+    in_a_message = 1,  // send_piece() has begun one
+    compressing = 2,   // Work::codec is there
+  };
+  std::uint8_t sends_specially_ : 2 = 0;
+  bool cut_ : 1 = false;            // the stream is of no use any more
+  bool ending_due_ : 1 = false;     // the closed event is still to be handed out
+  bool failed_ : 1 = false;         // it tells of an error
+  bool said_all_ : 1 = false;       // server: both close frames, and nothing came behind
+  bool grows_fast_ : 1 = false;     // so is this one, most likely
+  bool clock_due_ : 1 = true;       // the phase's clock_ starts at the next deadline()
+  bool heard_ : 1 = true;           // a whole frame since deadline() was last asked
+  bool took_ : 1 = false;           // output was taken since then
+  bool ping_is_alone_ : 1 = false;  // only our ping is to be taken: that is no sign of life
   bool pinged_ : 1 = false;
   bool at_ease_ : 1 = false;  // only silence has a deadline, and it was asked for
 

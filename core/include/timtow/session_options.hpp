@@ -1,6 +1,7 @@
 // What a session is told before it begins, and sessions share: a server has one of these for all.
 #pragma once
 
+#include "timtow/compression.hpp"
 #include "timtow/limits.hpp"
 
 namespace timtow {
@@ -12,6 +13,8 @@ struct SessionOptions {
   bool drafts = false;
   // Server: clients come over TLS. Drafts 75 and 76 have a response say so.
   bool secure = false;
+  // Offered or accepted; null for none. Outlives the sessions.
+  const Compression* compression = nullptr;
 };
 
 }  // namespace timtow

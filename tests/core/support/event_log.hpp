@@ -77,6 +77,10 @@ inline std::string name_of(const std::error_code& code) {
       return "message_too_big";
     case errc::too_many_fragments:
       return "too_many_fragments";
+    case errc::bad_compression:
+      return "bad_compression";
+    case errc::inflate_ratio:
+      return "inflate_ratio";
     case errc::idle_timeout:
       return "idle_timeout";
     case errc::close_timeout:

@@ -23,13 +23,20 @@ class Harness {
  public:
   using OnEvent = std::function<void(Harness&, const timtow::Event&)>;
 
-  explicit Harness(timtow::Role role, const timtow::Limits& limits = {}, bool drafts = false)
-      : options{.limits = limits, .drafts = drafts},
+  explicit Harness(timtow::Role role, const timtow::Limits& limits = {}, bool drafts = false,
+                   const timtow::Compression* compression = nullptr)
+      : options{.limits = limits, .drafts = drafts, .compression = compression},
         own_pool_(no_budget, 0),
         pool(own_pool_),
         session(role, pool, options) {}
   Harness(timtow::Role role, const timtow::Limits& limits, timtow::Pool& its_pool)
-      : options{.limits = limits}, own_pool_(0, 0), pool(its_pool), session(role, pool, options) {}
+      : Harness(role, limits, its_pool, nullptr) {}
+  Harness(timtow::Role role, const timtow::Limits& limits, timtow::Pool& its_pool,
+          const timtow::Compression* compression)
+      : options{.limits = limits, .compression = compression},
+        own_pool_(0, 0),
+        pool(its_pool),
+        session(role, pool, options) {}
 
   const timtow::SessionOptions options;
 
@@ -47,11 +54,16 @@ class Harness {
   std::string written;
   int closed_events = 0;
 
-  // Does the opening handshake, and forgets about it.
-  Harness& open() {
+  // Does the opening handshake, and forgets about it. The peer offers, or chooses, extensions.
+  Harness& open(const std::string& extensions = {}) {
+    const auto with_extensions = [&](std::string head) {
+      if (!extensions.empty())
+        head.insert(head.size() - 2, "Sec-WebSocket-Extensions: " + extensions + "\r\n");
+      return head;
+    };
     const OnEvent application = std::exchange(on_event, nullptr);
     if (session.role() == timtow::Role::server) {
-      feed(upgrade_request);
+      feed(with_extensions(std::string{upgrade_request}));
       REQUIRE_FALSE(session.accept());
       drain();
     } else {
@@ -60,7 +72,7 @@ class Harness {
       write();
       OutputLog request{timtow::Role::client};
       request.read(written);
-      feed(upgrade_response(timtow::accept_for(request.key())));
+      feed(with_extensions(upgrade_response(timtow::accept_for(request.key()))));
     }
     REQUIRE(session.is_open());
     log.take();

@@ -2,9 +2,18 @@
 #include <timtow/poll.hpp>
 #include <timtow/session.hpp>
 
+#ifdef WITH_DEFLATE
+#include <timtow/deflate.hpp>
+#endif
+
 int main() {
   timtow::Pool pool;
-  timtow::Session session{timtow::Role::server, pool};
+  timtow::SessionOptions options;
+#ifdef WITH_DEFLATE
+  const timtow::Deflate deflate;
+  options.compression = &deflate;
+#endif
+  timtow::Session session{timtow::Role::server, pool, options};
   session.end_of_input();
   while (session.next()) {
   }

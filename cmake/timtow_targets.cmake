@@ -133,7 +133,7 @@ function(timtow_install_package)
     DESTINATION "${TIMTOW_INSTALL_CMAKEDIR}")
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/tests/conformance"
     DESTINATION "${TIMTOW_INSTALL_CMAKEDIR}/tests"
-    PATTERN CMakeLists.txt EXCLUDE PATTERN lent EXCLUDE)
+    PATTERN CMakeLists.txt EXCLUDE PATTERN lent EXCLUDE PATTERN "tls.*" EXCLUDE)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/tests/core/support"
     DESTINATION "${TIMTOW_INSTALL_CMAKEDIR}/tests/core")
 endfunction()

@@ -50,16 +50,16 @@ class Sessions {
 // The names that a certificate is for; those who look for another may have mistyped it.
 std::string names_of(const X509* certificate) {
   std::string names;
-  auto* const all = static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-  for (int i = 0; i < sk_GENERAL_NAME_num(all) && names.size() < 100; ++i) {
-    const GENERAL_NAME* const each = sk_GENERAL_NAME_value(all, i);
+  const Names all{static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
+  for (int i = 0; i < sk_GENERAL_NAME_num(all.get()) && names.size() < 100; ++i) {
+    const GENERAL_NAME* const each = sk_GENERAL_NAME_value(all.get(), i);
     if (each->type != GEN_DNS) continue;
     names += names.empty() ? "" : ", ";
     names.append(reinterpret_cast<const char*>(ASN1_STRING_get0_data(each->d.dNSName)),
                  static_cast<std::size_t>(ASN1_STRING_length(each->d.dNSName)));
   }
-  GENERAL_NAMES_free(all);
+
   return names;
 }
 

@@ -214,8 +214,8 @@ void TlsFilter::ended() noexcept {
   if (outcome_ == Outcome::end) return;
   if (outcome_ == Outcome::none) {
     outcome_ = Outcome::failure;
-    error_ = is_secured_ ? make_error(errc::truncated, "%s",
-                                      make_error_code(errc::truncated).message().c_str())
+    error_ = is_secured_ ? make_error(errc::truncated,
+                                      "the stream was cut short: it ended without close_notify")
                          : make_error(timtow::errc::handshake_incomplete,
                                       "the stream ended inside the TLS handshake");
   }
@@ -427,7 +427,7 @@ std::string_view TlsFilter::application_protocol() const noexcept {
 std::string TlsFilter::peer_subject() const {
   const X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
   if (certificate == nullptr) return {};
-  const std::unique_ptr<BIO, FreeBy<BIO_free>> text{BIO_new(BIO_s_mem())};
+  const Bio text{BIO_new(BIO_s_mem())};
   if (text == nullptr) throw std::bad_alloc{};
   X509_NAME_print_ex(text.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
   const char* data = nullptr;

@@ -41,7 +41,8 @@ class Certificate {
 
   // Signed by the issuer, or by itself.
   explicit Certificate(Options options, const Certificate* issuer = nullptr)
-      : key_(EVP_EC_gen("P-256"), EVP_PKEY_free), x509_(X509_new(), X509_free) {
+      : key_(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), EVP_PKEY_free),
+        x509_(X509_new(), X509_free) {
     static long serial = 1;
     X509* const x509 = x509_.get();
     X509_set_version(x509, X509_VERSION_3);

@@ -15,10 +15,6 @@ Refusal refusal(int status, errc code, const char* format, Arguments... argument
   return {status, make_error(code, format, arguments...)};
 }
 
-Refusal bad_request(const char* sentence) noexcept {
-  return refusal(400, errc::bad_request, "%s", sentence);
-}
-
 // Whether the text is `uri-host [ ":" port ]` (RFC 9110 section 7.2): a name or an address, that of
 // IPv6 in brackets.
 bool is_host(std::string_view text) noexcept {

@@ -23,9 +23,13 @@ class Harness {
  public:
   using OnEvent = std::function<void(Harness&, const timtow::Event&)>;
 
-  explicit Harness(timtow::Role role, const timtow::Limits& limits = {}, bool drafts = false,
-                   const timtow::Compression* compression = nullptr)
-      : options{.limits = limits, .drafts = drafts, .compression = compression},
+  explicit Harness(timtow::Role role, const timtow::Limits& limits = {}, bool drafts = false)
+      : options{.limits = limits, .drafts = drafts},
+        own_pool_(no_budget, 0),
+        pool(own_pool_),
+        session(role, pool, options) {}
+  Harness(timtow::Role role, const timtow::Limits& limits, const timtow::Compression* compression)
+      : options{.limits = limits, .compression = compression},
         own_pool_(no_budget, 0),
         pool(own_pool_),
         session(role, pool, options) {}

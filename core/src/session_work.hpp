@@ -80,7 +80,8 @@ struct Session::Work final : Pool::Record {
   Closed closed;
 };
 
-[[gnu::always_inline]] inline errc Session::put_frame(Opcode opcode, bool fin, Bytes payload) noexcept {
+[[gnu::always_inline]] inline errc Session::put_frame(Opcode opcode, bool fin,
+                                                      Bytes payload) noexcept {
   if (is_client_) return put_masked(opcode, fin, payload);
   const auto first = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
   return payload.size() <= max_control_payload ? put_short(first, payload)

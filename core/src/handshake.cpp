@@ -264,14 +264,15 @@ Error check_selected(const Headers& headers, std::string_view name,
 }
 
 Error check_response(const Response& response, std::string_view key,
-                     const std::vector<std::string_view>& offered_subprotocols) {
+                     const std::vector<std::string_view>& offered_subprotocols,
+                     bool offered_extensions) {
   if (Error error = check_switched(response)) return error;
   const Headers& headers = response.headers;
   if (headers.count("Sec-WebSocket-Accept") != 1 ||
       headers["Sec-WebSocket-Accept"] != accept_for(key))
     return bad_response(
         "Sec-WebSocket-Accept does not answer our key: is this a WebSocket server?");
-  if (headers.has("Sec-WebSocket-Extensions"))
+  if (headers.has("Sec-WebSocket-Extensions") && !offered_extensions)
     return bad_response("the response selects an extension that we did not offer");
   return check_selected(headers, "Sec-WebSocket-Protocol", offered_subprotocols);
 }

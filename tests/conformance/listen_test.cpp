@@ -94,8 +94,8 @@ TEST_CASE("a connection tells who its peer is") {
   test::EchoServer echo;
   echo.start();
   const Folder folder;
-  REQUIRE_FALSE(echo.server->listen(unix_endpoint(folder / "echo.sock")));
-  REQUIRE_FALSE(echo.server->listen({.host = "::1", .port = 0, .path = {}}));
+  REQUIRE_FALSE(test::listen(*echo.server, unix_endpoint(folder / "echo.sock")));
+  REQUIRE_FALSE(test::listen(*echo.server, {.host = "::1", .port = 0, .path = {}}));
   std::uint64_t id = 0;
   for (const Endpoint& where : echo.server->endpoints()) {
     CAPTURE(to_string(where));

@@ -318,7 +318,7 @@ TEST_CASE("drafts 75 and 76: memory grows with what came, and is given back") {
 
 // -- The end --------------------------------------------------------------------------------------
 
-TEST_CASE("drafts 75 and 76: no pings; idle_time closes") {
+TEST_CASE("drafts 75 and 76: no pings, and idle_time closes") {
   for (const auto version : {ProtocolVersion::hixie_75, ProtocolVersion::hixie_76}) {
     Open self{version};
     CHECK(self.session.deadline(start) == start + 120s);

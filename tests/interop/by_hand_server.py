@@ -43,13 +43,16 @@ class ByHandServer(Server):
 for suite in (raw_frames, raw_handshakes, websockets_client, wsproto_client):
     suite.Server = ByHandServer
 
-NEEDS_MORE = [  # options, subprotocols, or a SIGTERM that is caught
+NEEDS_MORE = [  # options, subprotocols, origins, or a SIGTERM that is caught
     (Closing, "test_message_over_the_limit", "test_message_of_exactly_the_limit",
      "test_fragments_over_the_limit", "test_sigterm_is_going_away_for_every_client"),
     (Frames, "test_announced_length_of_a_fragment_over_the_limit",
      "test_control_frames_do_not_count_for_the_limit"),
     (Handshake, "test_subprotocol_one", "test_subprotocol_the_first_one"),
     (Handshakes, *("test_accepted_" + name.replace(" ", "_") for name, *_ in SUBPROTOCOLS)),
+    # Whose pages may come in is a Server's to ask.
+    (Handshakes, "test_rejected_a_page_without_an_origin", "test_rejected_another_host_s_page",
+     "test_rejected_another_port_s_page"),
     (Wsproto, "test_subprotocol"),
 ]
 for case, *names in NEEDS_MORE:

@@ -270,5 +270,27 @@ class CommandLine(unittest.TestCase):
         self.check_bad("has to be PEM", "--tls-cert", __file__, "--tls-key", good)
 
 
+class BehindProxies(unittest.TestCase):
+    def test_the_header_of_a_proxy_comes_before_tls(self):
+        behind = tls_server("localhost", "--proxy-protocol", "--trusted-proxy", "127.0.0.1")
+        self.addCleanup(behind.stop)
+        plain = socket.create_connection(behind.address, TIMEOUT)
+        plain.sendall(b"PROXY TCP4 203.0.113.7 127.0.0.1 56324 443\r\n")
+        with trusting.wrap_socket(plain, server_hostname="localhost") as stream:
+            stream.sendall(wire.request() + wire.frame(wire.TEXT, b"hi"))
+            got = b""
+            while not got.endswith(b"\x81\2hi"):
+                more = stream.recv(4096)
+                self.assertTrue(more, got)
+                got += more
+
+    def test_the_scheme_of_a_page_is_known(self):
+        for page, status in (("https://localhost", b"101"), ("http://localhost", b"403")):
+            plain = socket.create_connection(server.address, TIMEOUT)
+            with trusting.wrap_socket(plain, server_hostname="localhost") as stream:
+                stream.sendall(wire.request(f"+Origin: {page}"))
+                self.assertEqual(stream.recv(4096).split(b" ")[1], status, page)
+
+
 if __name__ == "__main__":
     echo_server.run()

@@ -11,6 +11,7 @@ import certificates
 import echo_server
 from cat_client import Cat, Websockets, echo, refused, run
 from plain_server import Host
+from through_proxies import Proxy
 
 folder = None
 
@@ -62,6 +63,24 @@ class Echoes(unittest.TestCase):
                 said = run(f"wss://{host}:{server.port}/", "--tls-ca", folder.issuer)
                 self.assertEqual(said, b"http/1.1 TLSv1.3\n")
         self.assertEqual(seen, ["localhost", None])
+
+
+class Tunnels(unittest.TestCase):
+    """Through a proxy, of whom TLS knows nothing: it is the server that proves who it is."""
+
+    def test_echo(self):
+        lines = b"hello\n" + b"x" * 100_000 + b"\n"
+        with serving(folder.certificate("localhost")) as server, Proxy() as proxy:
+            self.assertEqual(run(f"wss://localhost:{server.port}/", "--tls-ca", folder.issuer,
+                                 "--proxy", f"127.0.0.1:{proxy.port}", lines=lines), lines)
+        self.assertRegex(proxy.heads[0], f"^CONNECT localhost:{server.port} HTTP/1.1\r\n")
+
+    def test_wrong_host(self):
+        with serving(folder.certificate("wrong", names="DNS:other.example")) as server, \
+             Proxy() as proxy:
+            said = refused(f"wss://localhost:{server.port}/", "--tls-ca", folder.issuer,
+                           "--proxy", f"127.0.0.1:{proxy.port}")
+        self.assertIn("not for this host", said)
 
 
 class Refusals(unittest.TestCase):

@@ -191,7 +191,7 @@ class Client::Core final : public Connection::Owner,
       if (url_.is_secure) tls = options_.tls->secure(loop_, connection.events(), url_.host);
       TransportEvents* events = tls != nullptr ? tls.get() : &connection.events();
       if (proxy_) events = new Tunnel{*events, loop_, format_connect(*proxy_, url_)};
-      tls.release();
+      static_cast<void>(tls.release());  // it owns itself now
       return events;
     } catch (const std::bad_alloc&) {
       remove(connection.id());

@@ -79,7 +79,7 @@ class Server::Core final : public Connection::Owner,
     if (security == nullptr) return has_no_security();
     SecuredDoor& door =
         *doors_.emplace_back(std::make_unique<SecuredDoor>(*this, std::move(security)));
-    const Error error = listen(door, make);
+    Error error = listen(door, make);
     if (error) doors_.pop_back();
     return error;
   }
@@ -203,9 +203,9 @@ class Server::Core final : public Connection::Owner,
     TransportEvents& begin() { return proxied != nullptr ? *proxied : above_proxied(); }
     TransportEvents& release() {
       TransportEvents& events = begin();
-      tls.release();
-      proxied.release();
-      return events;
+      static_cast<void>(tls.release());
+      static_cast<void>(proxied.release());
+      return events;  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): they own themselves now
     }
     // For a transport that adopt() made: opened(), and what was read from it before.
     void start(Transport& transport, MutableBytes already_read) noexcept {

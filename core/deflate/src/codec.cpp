@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
-#define ZLIB_CONST
+#define ZLIB_CONST  // NOLINT(readability-identifier-naming): zlib's
 #include <zlib.h>
 
 namespace timtow::deflate {

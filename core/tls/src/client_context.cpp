@@ -142,7 +142,7 @@ ClientContext::ClientContext(std::unique_ptr<State> state) noexcept : state_(std
 
 ClientContext::~ClientContext() = default;
 
-std::shared_ptr<ClientContext> ClientContext::make(Options options, Error& error) {
+std::shared_ptr<ClientContext> ClientContext::make(const Options& options, Error& error) {
   auto state = std::make_unique<State>(options);
   if (Error failure = state->load(options)) {
     error = std::move(failure);

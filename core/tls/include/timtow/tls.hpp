@@ -102,7 +102,7 @@ class ClientContext final : public ClientSecurity {
     bool verify = true;
   };
 
-  static std::shared_ptr<ClientContext> make(Options options, Error& error);
+  static std::shared_ptr<ClientContext> make(const Options& options, Error& error);
   ~ClientContext() override;
 
   // For Client.

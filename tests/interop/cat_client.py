@@ -215,7 +215,7 @@ class Lines(unittest.TestCase):
         def talk(peer):
             peer.open()
             time.sleep(0.5)
-            got = b""
+            got = bytearray()  # bytes would be copied with each line
             while len(got) < len(NUMBERS):
                 opcode, payload = peer.frame()
                 self.assertEqual(opcode, wire.TEXT)

@@ -84,29 +84,16 @@ class Server::Core final : public Connection::Owner,
     return error;
   }
 
-  // A request has come already, and so everything that stands before it.
-  Error adopt(Socket socket, const Request& request, Bytes already_read) {
+  // With a request, everything that stands before one has come already.
+  Error adopt(Socket socket, ServerSecurity* security, const Request* request, Bytes already_read) {
     if (Error error = cannot_serve()) return error;
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
-    Connection& connection = add_connection(nullptr);
-    Error error;
-    if (Transport* const transport = loop_.adopt(socket, connection.events(), error))
-      connection.start(*transport, &request, input);
-    else
-      remove(connection.id());
-    return error;
-  }
-
-  Error adopt(Socket socket, ServerSecurity* security, Bytes already_read) {
-    if (Error error = cannot_serve()) return error;
-    const Loop::Batch batch{loop_};
-    std::vector<std::byte> input{already_read.begin(), already_read.end()};
     Connection& connection = add_connection(security);
-    Way way = way_to(connection, security);
+    Way way = request == nullptr ? way_to(connection, security) : Way{connection, nullptr, nullptr};
     Error error;
     if (Transport* const transport = loop_.adopt(socket, way.begin(), error))
-      way.start(*transport, input);
+      way.start(*transport, request, input);
     else
       remove(connection.id());
     return error;
@@ -208,7 +195,7 @@ class Server::Core final : public Connection::Owner,
       return events;  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): they own themselves now
     }
     // For a transport that adopt() made: opened(), and what was read from it before.
-    void start(Transport& transport, MutableBytes already_read) noexcept {
+    void start(Transport& transport, const Request* request, MutableBytes already_read) noexcept {
       Filter* const secures = tls.release();
       if (Proxied* const first = proxied.release()) {
         first->start(transport, already_read);
@@ -216,7 +203,7 @@ class Server::Core final : public Connection::Owner,
         secures->opened(transport);
         if (!already_read.empty()) secures->received(already_read);
       } else {
-        connection.start(transport, nullptr, already_read);
+        connection.start(transport, request, already_read);
       }
     }
   };
@@ -307,17 +294,17 @@ std::vector<Endpoint> Server::endpoints() const {
 }
 
 Error Server::adopt(Socket socket, Bytes already_read) {
-  return core_->adopt(socket, nullptr, already_read);
+  return core_->adopt(socket, nullptr, nullptr, already_read);
 }
 
 Error Server::adopt(Socket socket, const std::shared_ptr<ServerSecurity>& security,
                     Bytes already_read) {
   if (security == nullptr) return Core::has_no_security();
-  return core_->adopt(socket, security.get(), already_read);
+  return core_->adopt(socket, security.get(), nullptr, already_read);
 }
 
 Error Server::adopt(Socket socket, const Request& request, Bytes already_read) {
-  return core_->adopt(socket, request, already_read);
+  return core_->adopt(socket, nullptr, &request, already_read);
 }
 
 void Server::shutdown(Duration deadline, std::function<void()> done) {

@@ -95,10 +95,10 @@ Refusal Session::receive_request(const Request& request) noexcept {
     handshake.key = request.headers["Sec-WebSocket-Key"];
     for (const auto& each : request.subprotocols()) handshake.subprotocols.emplace_back(each);
     if (handshake.is_upgrade && options_.drafts) take_version(request);
-    if (options_.compression != nullptr && handshake.is_upgrade &&
-        version() == ProtocolVersion::rfc6455)
+    const Compression* const compression = usable_compression();
+    if (compression != nullptr && handshake.is_upgrade)
       handshake.codec =
-          options_.compression->accept(request.extensions(), outbox_.pool(), handshake.extension);
+          compression->accept(request.extensions(), outbox_.pool(), handshake.extension);
     state_.phase = Phase::deciding;
     return {};
   } catch (const std::bad_alloc&) {
@@ -121,6 +121,16 @@ void Session::refuse(const Refusal& refusal) {
   set_error(refusal.error);
   end();
   if (!put_text(format_refusal(refusal, options_.drafts))) cut();
+}
+
+// The same, where nobody is left to answer for want of memory.
+void Session::refuse_or_cut(const Refusal& refusal) noexcept {
+  try {
+    refuse(refusal);
+  } catch (const std::bad_alloc&) {
+    set_error(Error{make_error_code(errc::no_memory), {}});
+    cut();
+  }
 }
 
 Error Session::accept(const Accept& accept) noexcept {
@@ -171,12 +181,7 @@ Error Session::respond(const Reply& reply) noexcept {
 
 Error Session::reject(const Refusal& refusal) noexcept {
   if (state_.phase != Phase::deciding) return nothing_waits();
-  try {
-    refuse(refusal);
-  } catch (const std::bad_alloc&) {
-    set_error(Error{make_error_code(errc::no_memory), {}});
-    cut();
-  }
+  refuse_or_cut(refusal);
   return {};
 }
 
@@ -200,7 +205,7 @@ Error Session::request(const ClientRequest& request) noexcept {
     if (is_hixie(request.version)) {
       if (Error error = request_hixie(request, *handshake)) return error;
     } else {
-      const Compression* const compression = compression_to_offer();
+      const Compression* const compression = usable_compression();
       const std::string offer = compression == nullptr ? std::string{} : compression->offer();
       if (!put_text(format_client_request(request, handshake->key, offer))) return out_of_memory();
     }
@@ -209,11 +214,6 @@ Error Session::request(const ClientRequest& request) noexcept {
     return out_of_memory();
   }
   return {};
-}
-
-// Null when there is none, and to a draft, for it has other extensions.
-const Compression* Session::compression_to_offer() const noexcept {
-  return version() == ProtocolVersion::rfc6455 ? options_.compression : nullptr;
 }
 
 std::optional<Event> Session::take_response(std::string_view head) {
@@ -227,17 +227,18 @@ std::optional<Event> Session::take_response(std::string_view head) {
     work_->carry.release();
     return std::nullopt;
   }
+  const Compression* const compression = usable_compression();
   if (error)
     response = {};  // it is no answer
   else
-    error = is_hixie(version())
-                ? check_hixie_response(response, version(), handshake.terms, handshake.offered())
-                : check_response(response, handshake.key, handshake.offered(),
-                                 compression_to_offer() != nullptr);
+    error =
+        is_hixie(version())
+            ? check_hixie_response(response, version(), handshake.terms, handshake.offered())
+            : check_response(response, handshake.key, handshake.offered(), compression != nullptr);
   std::unique_ptr<Codec> codec;
-  if (!error && compression_to_offer() != nullptr)
-    error = options_.compression->confirm(response.headers.list("Sec-WebSocket-Extensions"),
-                                          outbox_.pool(), codec);
+  if (!error && compression != nullptr)
+    error = compression->confirm(response.headers.list("Sec-WebSocket-Extensions"), outbox_.pool(),
+                                 codec);
   if (error) {
     fail_handshake(std::move(error));
     return std::nullopt;
@@ -262,6 +263,11 @@ void Session::open() noexcept {
   heard_ = true;
 }
 
+// Null when there is none, and for a draft, which has other extensions.
+const Compression* Session::usable_compression() const noexcept {
+  return version() == ProtocolVersion::rfc6455 ? options_.compression : nullptr;
+}
+
 void Session::compress_with(std::unique_ptr<Codec> codec) noexcept {
   work_->codec = std::move(codec);
   sends_specially_ |= compressing;
@@ -273,13 +279,8 @@ void Session::fail_handshake(Error error) noexcept {
     return end();
   }
   if (!is_client_) {
-    try {
-      const int status = status_for(error.code);
-      return refuse({status, std::move(error)});
-    } catch (const std::bad_alloc&) {
-      set_error(Error{make_error_code(errc::no_memory), {}});
-      return cut();
-    }
+    const int status = status_for(error.code);
+    return refuse_or_cut({status, std::move(error)});
   }
   if (error.code == errc::bad_request) error.code = errc::bad_response;
   set_error(std::move(error));

@@ -294,7 +294,8 @@ class Session {
   std::optional<Event> take_request(std::string_view head);
   std::optional<Event> take_response(std::string_view head);
   void refuse(const Refusal& refusal);
-  const Compression* compression_to_offer() const noexcept;
+  void refuse_or_cut(const Refusal& refusal) noexcept;
+  const Compression* usable_compression() const noexcept;
   void compress_with(std::unique_ptr<Codec> codec) noexcept;
   void fail_handshake(Error error) noexcept;
   void take_version(const Request& request);

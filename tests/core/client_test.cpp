@@ -4,8 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "support/allocation.hpp"
-#include "support/fake_loop.hpp"
-#include "timtow/digest.hpp"
+#include "support/client_world.hpp"
 
 namespace {
 
@@ -20,40 +19,9 @@ const std::error_code unreachable = std::make_error_code(std::errc::network_unre
 
 Endpoint address(std::string host) { return {.host = std::move(host), .port = 80, .path = {}}; }
 
-// A client on a FakeLoop, and the log of what its handlers were told. The peers are servers.
-struct World {
-  test::FakeLoop loop;
-  Lines log;
-  ClientOptions options{.url = "ws://example.org/chat"};
-  Handlers handlers;
-  std::optional<Client> client;
-
-  World() {
-    options.limits.ping_interval = Duration{0};
-    options.limits.idle_time = Duration{0};
-    handlers.on_response = [this](Connection&, const Response& response) {
-      log.push_back("response " + std::to_string(response.status));
-    };
-    handlers.on_open = [this](Connection&) { log.push_back("open"); };
-    handlers.on_message = [this](Connection&, const Message& m) {
-      log.push_back(test::describe(Event{m}));
-    };
-    handlers.on_close = [this](Connection&, const Closed& closed) {
-      log.push_back("closed " + std::to_string(closed.code) +
-                    (closed.error == nullptr ? "" : ' ' + test::name_of(closed.error->code)) +
-                    (client && client->is_active() ? ", again" : ""));
-    };
-    handlers.on_error = [this](const Error& error) {
-      log.push_back(error.text + (client && client->is_active() ? ", again" : ""));
-    };
-  }
-  ~World() { client.reset(), loop.settle(); }
-
-  Client& make() { return client.emplace(loop, options, handlers); }
-  // The first attempt, as far as it comes.
+struct World : test::ClientWorld {
   World& connect() {
-    CHECK_FALSE(make().connect());
-    loop.settle();
+    ClientWorld::connect();
     return *this;
   }
   // One that reconnects, and now 0: has just been told to connect, 1: looks the name up, 2:
@@ -67,25 +35,15 @@ struct World {
     if (step > 0) loop.settle();
     if (step == 5) accept();
   }
-  Peer& server() { return *loop.peers.back(); }
-  // The request that came, and its key.
-  std::string request() { return std::exchange(server().written, {}); }
-  static std::string key_of(const std::string& request) {
-    const std::string name = "Sec-WebSocket-Key: ";
-    const auto at = request.find(name);
-    REQUIRE(at != std::string::npos);
-    return request.substr(at + name.size(), 24);
-  }
+  Peer& server() { return peer(); }
+  // The request that came.
+  std::string request() { return said(); }
   // Answers the request, and returns it.
   std::string accept(const std::string& headers = {}) {
     std::string came = request();
-    server().sends(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Accept: " +
-        accept_for(key_of(came)) + "\r\n" + headers + "\r\n");
+    server().sends(answer_to(came, headers));
     return came;
   }
-  Lines heard() { return std::exchange(log, {}); }
 };
 
 }  // namespace

@@ -5,9 +5,7 @@
 #include <ostream>
 #include <string>
 
-#include "support/fake_loop.hpp"
-#include "timtow/client.hpp"
-#include "timtow/digest.hpp"
+#include "support/client_world.hpp"
 
 namespace {
 
@@ -20,51 +18,13 @@ namespace opcode = test::opcode;
 
 constexpr const char* established = "HTTP/1.1 200 Connection established\r\n\r\n";
 
-// A client whose peers are proxies, and then servers behind them.
-struct World {
-  test::FakeLoop loop;
-  Lines log;
-  ClientOptions options{.url = "ws://example.org/chat", .proxy = "http://user:word@proxy:3128"};
-  Handlers handlers;
-  std::optional<Client> client;
-
-  World() {
-    options.limits.ping_interval = Duration{0};
-    options.limits.idle_time = Duration{0};
-    handlers.on_response = [this](Connection&, const Response& response) {
-      log.push_back("response " + std::to_string(response.status));
-    };
-    handlers.on_open = [this](Connection&) { log.push_back("open"); };
-    handlers.on_message = [this](Connection&, const Message& m) {
-      log.push_back(test::describe(Event{m}));
-    };
-    handlers.on_close = [this](Connection&, const Closed& closed) {
-      log.push_back("closed " + std::to_string(closed.code));
-    };
-    handlers.on_error = [this](const Error& error) {
-      log.push_back(error.text + (client->is_active() ? ", again" : ""));
-    };
-  }
-  ~World() { client.reset(), loop.settle(); }
+// The peers are proxies, and then servers behind them.
+struct World : test::ClientWorld {
+  World() { options.proxy = "http://user:word@proxy:3128"; }
 
   World& connect() {
-    client.emplace(loop, options, handlers);
-    const Error error = client->connect();
-    CHECK_MESSAGE(!error, error.text);
-    loop.settle();
+    ClientWorld::connect();
     return *this;
-  }
-  Peer& peer() { return *loop.peers.back(); }
-  std::string said() { return std::exchange(peer().written, {}); }
-  Lines heard() { return std::exchange(log, {}); }
-
-  // What a server answers this request.
-  static std::string answer_to(const std::string& request) {
-    const auto at = request.find("Sec-WebSocket-Key: ");
-    REQUIRE(at != std::string::npos);
-    return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           "Sec-WebSocket-Accept: " +
-           accept_for(request.substr(at + 19, 24)) + "\r\n\r\n";
   }
 };
 

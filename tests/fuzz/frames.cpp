@@ -22,9 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   setup.options.limits.message_bytes = 100'000;
   setup.options.limits.message_fragments = 20;
 
-  const std::string whole = run(input, setup, {});
-  fuzz::check_same(run(input, setup, {1}), whole, "byte by byte");
-  fuzz::check_same(run(input, setup, fuzz::sizes_of(input)), whole, "in parts");
+  const std::string whole =
+      fuzz::check_splits(input, [&](const fuzz::Sizes& sizes) { return run(input, setup, sizes); });
   setup.in_place = true;
   fuzz::check_same(run(input, setup, {7, 1000}), whole, "read in place");
   return 0;

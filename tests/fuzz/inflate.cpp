@@ -35,13 +35,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const fuzz::Setup setup = setup_of(data[0]);
   const std::string_view input = fuzz::text_of(data + 1, size - 1);
-  const auto run = [&](const fuzz::Sizes& sizes) {
+  fuzz::check_splits(input, [&](const fuzz::Sizes& sizes) {
     fuzz::Connection connection{setup};
     connection.read(input, sizes);
     return connection.finish();
-  };
-  const std::string whole = run({});
-  fuzz::check_same(run({1}), whole, "byte by byte");
-  fuzz::check_same(run(fuzz::sizes_of(input)), whole, "in parts");
+  });
   return 0;
 }

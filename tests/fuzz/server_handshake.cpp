@@ -16,8 +16,6 @@ std::string run(std::string_view input, const fuzz::Sizes& sizes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input = fuzz::text_of(data, size);
-  const std::string whole = run(input, {});
-  fuzz::check_same(run(input, {1}), whole, "byte by byte");
-  fuzz::check_same(run(input, fuzz::sizes_of(input)), whole, "in parts");
+  fuzz::check_splits(input, [&](const fuzz::Sizes& sizes) { return run(input, sizes); });
   return 0;
 }

@@ -63,6 +63,16 @@ inline Sizes sizes_of(std::string_view input) {
   return sizes;
 }
 
+// The invariant of them all: `run(sizes)` reads the input in parts of these sizes and tells what
+// came of it, which is the same for any. Returns it.
+template <typename Run>
+std::string check_splits(std::string_view input, Run run) {
+  std::string whole = run({});
+  check_same(run({1}), whole, "byte by byte");
+  check_same(run(sizes_of(input)), whole, "in parts");
+  return whole;
+}
+
 // -- Events as text -------------------------------------------------------------------------------
 
 // One line for each event, but one for all pieces that follow each other: where they end is chance.

@@ -90,9 +90,13 @@ class Proxy(Host):
             other = {server: peer.socket, peer.socket: server}
             while ready := select.select(list(other), [], [], TIMEOUT)[0]:
                 for end in ready:
-                    data = end.recv(1 << 16)
+                    try:
+                        data = end.recv(1 << 16)
+                    except ConnectionResetError:  # an end that closed before all of it was read
+                        data = b""
                     if data:
-                        other[end].sendall(data)
+                        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                            other[end].sendall(data)
                     else:
                         with contextlib.suppress(OSError):
                             other[end].shutdown(socket.SHUT_WR)

@@ -208,6 +208,9 @@ class Client::Core final : public Connection::Owner,
   void call_never() noexcept { loop_.timers().set(*this, never); }
 
   void released() noexcept override {}
+  void report(const Error& error) noexcept override {
+    if (!is_muted()) tell(theirs_.on_error, error);
+  }
 
   void due(TimePoint) noexcept override {
     const auto self = shared_from_this();
@@ -300,7 +303,7 @@ class Client::Core final : public Connection::Owner,
 
   void failed(bool may_try_again, const Error& error) noexcept {
     settle(may_try_again);
-    if (theirs_.on_error) theirs_.on_error(error);
+    tell(theirs_.on_error, error);
   }
 
   // The next attempt, or none. Before the application is told, which may close() or connect() then.

@@ -1,6 +1,7 @@
 #include "timtow/connection.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -23,6 +24,14 @@ const Handlers no_handlers;
 Connection::Owner::~Owner() = default;
 
 void Connection::Owner::mute() noexcept { called_ = &no_handlers; }
+
+void Connection::Owner::tell(const std::function<void(const Error&)>& on_error,
+                             const Error& error) noexcept {
+  try {
+    if (on_error) on_error(error);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): see Handlers::on_error
+  }
+}
 
 Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role role,
                                    const SessionOptions& options) {
@@ -72,7 +81,7 @@ void Connection::start(Transport& transport, const Request* request,
   opened(transport);
   if (request != nullptr && !session_.receive_request(*request)) {
     pumping_ = true;
-    dispatch(Event{request});
+    guard([&] { dispatch(Event{request}); });
     pumping_ = false;
   }
   received(already_read);
@@ -133,9 +142,36 @@ void Connection::serve() noexcept {
 // Hands out all events there are.
 void Connection::pump() noexcept {
   pumping_ = true;
-  open_if_accepted();
-  while (const auto event = session_.next()) dispatch(*event);
+  const auto hand_out = [this] {
+    open_if_accepted();
+    while (const auto event = session_.next()) dispatch(*event);
+  };
+  while (!guard(hand_out))
+    ;  // what a failure leads to is handed out as well
   pumping_ = false;
+}
+
+// Calls what calls handlers. False when one threw.
+template <typename Call>
+bool Connection::guard(Call call) noexcept {
+  try {
+    call();
+    return true;
+  } catch (const std::exception& exception) {
+    handler_threw(exception.what());
+  } catch (...) {
+    handler_threw("something that is no std::exception");
+  }
+  return false;
+}
+
+void Connection::handler_threw(const char* what) noexcept {
+  Error error = make_error(errc::handler_threw, "a handler threw: %.200s", what);
+  if (session_.is_ended())
+    owner_.report(error);
+  else
+    session_.application_failed(std::move(error));
+  serve_later();
 }
 
 void Connection::open_if_accepted() {
@@ -164,13 +200,18 @@ void Connection::dispatch_other(const Event& event) {
   } else if (const auto* pong = event.pong()) {
     if (on.on_pong) on.on_pong(*this, pong->payload);
   } else if (const auto* closed = event.closed()) {
+    const struct Forget {
+      ~Forget() {
+        if (extra != nullptr) extra->user_data.reset();
+      }
+      std::unique_ptr<Extra>& extra;
+    } forget{extra_};
     if (closed->response != nullptr && on.on_response) on.on_response(*this, *closed->response);
     if (opened_) {
       if (on.on_close) on.on_close(*this, *closed);
     } else if (closed->error != nullptr && on.on_error) {
       on.on_error(*closed->error);
     }
-    if (extra_ != nullptr) extra_->user_data.reset();
   } else if (const auto* request = event.request()) {
     if (!is_admitted(*request)) return;
     if (on.on_request)
@@ -201,7 +242,7 @@ bool Connection::is_admitted(const Request& request) noexcept {
 }
 
 // What is answered for an application without on_request.
-void Connection::answer(const Request& request) noexcept {
+void Connection::answer(const Request& request) {
   try {
     std::string_view subprotocol;
     Error error;
@@ -429,7 +470,7 @@ void Connection::settle_congestion() noexcept {
   unusual_.drain_due = session_.is_congested();
   if (unusual_.drain_due) return;
   const auto& on_drain = owner_.handlers().on_drain;
-  if (on_drain && session_.is_open()) on_drain(*this);
+  if (on_drain && session_.is_open()) guard([&] { on_drain(*this); });
 }
 
 }  // namespace timtow

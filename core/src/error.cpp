@@ -74,6 +74,8 @@ class Category final : public std::error_category {
         return "connection lost";
       case errc::cancelled:
         return "cancelled";
+      case errc::handler_threw:
+        return "a handler threw an exception";
       case errc::not_open:
         return "connection is not open";
       case errc::output_full:

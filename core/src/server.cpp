@@ -62,7 +62,7 @@ class Server::Core final : public Connection::Owner,
 
   void accept_failed(const Error& error) noexcept override {
     const auto self = shared_from_this();  // the handler may destroy the server
-    if (handlers_.on_error) handlers_.on_error(error);
+    report(error);
   }
 
   // `make` asks the loop for a listener, that tells these events.
@@ -250,8 +250,14 @@ class Server::Core final : public Connection::Owner,
   }
   void finish_shutdown() {
     shutdown_timer_->stop();
-    for (const auto& done : std::exchange(shutdown_done_, {}))
-      if (!is_muted()) done();
+    for (const auto& done : std::exchange(shutdown_done_, {})) {
+      if (is_muted()) return;
+      try {
+        done();
+      } catch (...) {
+        report(make_error(errc::handler_threw, "what waited for the server's shutdown threw"));
+      }
+    }
   }
 
   Loop& loop_;

@@ -358,6 +358,19 @@ void Session::give_up(const Error& error) noexcept {
   outbox_.give_up();
 }
 
+bool Session::application_failed(Error error) noexcept {
+  if (state_.phase == Phase::ended) return false;
+  Error public_error = make_error(errc::handler_threw, "the application failed");
+  if (state_.phase == Phase::open)
+    fail(close_code::internal_error, std::move(public_error));
+  else if (state_.phase == Phase::deciding)
+    refuse_or_cut({500, std::move(public_error)});
+  else
+    fail_handshake(std::move(public_error));
+  set_error(std::move(error));
+  return true;
+}
+
 bool Session::wants_read() const noexcept {
   if (state_.input_ended || cut_ || state_.phase == Phase::deciding) return false;
   return state_.phase == Phase::ended || !(state_.congested || (state_.paused && is_open()));

@@ -23,7 +23,9 @@ namespace timtow {
 class Connection;
 
 // What an application wants to hear. Each may be empty. All are called on the loop's thread, and
-// may do everything: send, close, abort, destroy the server. They must not throw.
+// may do everything: send, close, abort, destroy the server. One that throws fails its connection,
+// and no other: it is closed with 1011, or its request answered 500, and on_close or on_error tells
+// of errc::handler_threw.
 struct Handlers {
   // A request: accept() it, respond() to it or reject() it, now or later (Limits::handshake_time
   // runs). When empty, upgrades are accepted, with a subprotocol that ServerOptions name, and other
@@ -46,7 +48,8 @@ struct Handlers {
   std::function<void(Connection&)> on_drain;
   // The connection that was open is closed, however that came. Called once, as the last.
   std::function<void(Connection&, const Closed&)> on_close;
-  // What concerns no open connection: a handshake that failed, accept() running out of descriptors.
+  // What concerns no open connection: a handshake that failed, accept() running out of descriptors,
+  // an on_close that threw. What this one throws is dropped: there is nobody left to tell.
   std::function<void(const Error&)> on_error;
 };
 
@@ -70,12 +73,17 @@ class Connection final : private TransportEvents, private Deferred, private Time
     std::shared_ptr<Connection> find(std::uint64_t id) const noexcept;
 
    protected:
+    static void tell(const std::function<void(const Error&)>& on_error,
+                     const Error& error) noexcept;
+
     explicit Owner(Handlers handlers) noexcept : handlers_(std::move(handlers)) {}
     ~Owner();
 
     // From now on nothing is called. The handlers stay: we may be inside one of them.
     void mute() noexcept;
     bool is_muted() const noexcept { return called_ != &handlers_; }
+    // Something failed of which no connection's event tells.
+    virtual void report(const Error& error) noexcept { tell(called_->on_error, error); }
 
     // A connection that is not connected yet. `self` is this. Throws std::bad_alloc.
     Connection& add(std::shared_ptr<Owner> self, Loop& loop, Role role,
@@ -218,10 +226,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
   void serve() noexcept;
   void pump() noexcept;
+  template <typename Call>
+  bool guard(Call call) noexcept;
+  [[gnu::cold]] void handler_threw(const char* what) noexcept;
   void dispatch(const Event& event);
   [[gnu::noinline]] void dispatch_other(const Event& event);
   bool is_admitted(const Request& request) noexcept;
-  void answer(const Request& request) noexcept;
+  void answer(const Request& request);
   void open_if_accepted();
   [[gnu::noinline]] errc send_otherwise(const Message& message);
   [[gnu::always_inline]] inline bool write_output() noexcept;

@@ -40,6 +40,7 @@ enum class errc {
   close_timeout,       // Limits::close_time; the connection is cut
   connection_lost,     // the stream ended, or broke, without a close frame
   cancelled,           // our own side gave up: abort(), or a server that was destroyed
+  handler_threw,       // a handler threw; closed with 1011, an upgrade answered 500
 
   // Calls.
   not_open,              // the connection is not open, or is closing: nothing was sent

@@ -65,6 +65,10 @@ class Session {
   // Nothing can be said or understood any more, but who secures the stream may still tell the peer
   // why: so it is ended and read on, as after an error of the peer's, and not cut.
   void give_up(const Error& error) noexcept;
+  // The application failed at an event of this one, for a reason that is not the peer's to know:
+  // closes with 1011, or answers the request that waits with 500. The error is that of the closed
+  // event; but not if that was handed out or is due, which false tells.
+  bool application_failed(Error error) noexcept;
 
   // The next event, or nothing until more is received.
   std::optional<Event> next() noexcept;

@@ -89,6 +89,8 @@ inline std::string name_of(const std::error_code& code) {
       return "connection_lost";
     case errc::cancelled:
       return "cancelled";
+    case errc::handler_threw:
+      return "handler_threw";
     case errc::not_open:
       return "not_open";
     case errc::output_full:

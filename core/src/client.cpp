@@ -52,7 +52,7 @@ class Client::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, ClientOptions options, Handlers handlers)
-      : Owner(handlers),
+      : Owner(on, handlers),
         loop_(on),
         options_(std::move(options)),
         session_options_{.limits = options_.limits, .compression = options_.compression.get()},

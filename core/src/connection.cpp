@@ -48,6 +48,31 @@ Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role
   return *held_.back().connection;
 }
 
+// Those that were ended already count no more.
+std::size_t Connection::Owner::largest() const noexcept {
+  std::size_t most = 0;
+  for (const Held& each : held_)
+    if (each.connection != nullptr && !each.connection->session_.was_cut())
+      most = std::max(most, each.connection->session_.memory());
+  return most;
+}
+
+std::size_t Connection::Owner::shed(std::size_t size, std::size_t wanted) noexcept {
+  std::size_t freed = 0;
+  for (const Held& each : held_) {
+    if (freed >= wanted) break;
+    if (each.connection == nullptr || each.connection->session_.was_cut()) continue;
+    const std::size_t holds = each.connection->session_.memory();
+    if (holds < size) continue;
+    freed += holds;
+    each.connection->shed(
+        make_error(errc::memory_budget,
+                   "it held %zu bytes, more than most, of the %zu of Loop::limit_memory()", holds,
+                   each.connection->loop_.pool().budget()));
+  }
+  return freed;
+}
+
 std::size_t Connection::Owner::place_of(std::uint64_t id) const noexcept {
   const auto place = std::lower_bound(held_.begin(), held_.end(), id,
                                       [](const Held& a, std::uint64_t b) { return a.id < b; });
@@ -388,6 +413,7 @@ void Connection::serve_later() noexcept {
 void Connection::run_deferred() noexcept {
   if (transport_ != nullptr) return serve();
   session_.drop_output();  // the application may keep us
+  loop_.pool().settle();
   Owner& owner = owner_;
   const auto alive = owner.self_;
   owner.remove(id_);  // our last act
@@ -425,6 +451,11 @@ void Connection::align() noexcept {
 
 // True when the connection is over.
 bool Connection::settle() noexcept {
+  if (session_.memory() > session_.limits().connection_bytes && !session_.is_ended()) {
+    shed(make_error(errc::memory_budget, "it holds %zu bytes; Limits::connection_bytes is %zu",
+                    session_.memory(), session_.limits().connection_bytes));
+    return false;  // it is served again, to tell of that
+  }
   if (unusual_.stalled && !unusual_.waiting && session_.output_size() != 0) {
     unusual_.waiting = true;
     transport_->write_later(session_.output());
@@ -436,6 +467,12 @@ bool Connection::settle() noexcept {
   }
   if (unusual_.drain_due != session_.is_congested()) settle_congestion();
   return false;
+}
+
+// Ended for the sake of the memory that it holds.
+void Connection::shed(Error error) noexcept {
+  session_.shed(std::move(error));
+  serve_later();
 }
 
 void Connection::set_deadline(TimePoint deadline) noexcept {

@@ -74,12 +74,18 @@ class Category final : public std::error_category {
         return "connection lost";
       case errc::cancelled:
         return "cancelled";
+      case errc::memory_budget:
+        return "a budget of memory is used up";
+      case errc::peer_too_slow:
+        return "the peer reads too slowly";
       case errc::handler_threw:
         return "a handler threw an exception";
       case errc::not_open:
         return "connection is not open";
       case errc::output_full:
         return "output queue is full";
+      case errc::slow_reader:
+        return "the peer reads too slowly for more messages";
       case errc::message_unfinished:
         return "a fragmented message is unfinished";
       case errc::invalid_close:

@@ -26,7 +26,7 @@ class Server::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, Handlers handlers, ServerOptions options)
-      : Owner(std::move(handlers)),
+      : Owner(on, std::move(handlers)),
         loop_(on),
         options_(std::move(options)),
         plain_{.limits = options_.limits,

@@ -181,6 +181,7 @@ errc Session::send(const Message& message) noexcept {
 }
 
 errc Session::send(const PreparedMessage& message) noexcept {
+  if (is_slow()) return send_slowly(message.message(), &message);
   if (is_client_) return send(message.message());
   const std::size_t size = message.frame().size();
   const errc refused = check_output(size);
@@ -195,7 +196,7 @@ errc Session::put_shared(const PreparedMessage::Shared& bytes, std::size_t size)
 }
 
 errc Session::send_borrowed(const Message& message) noexcept {
-  if (is_client_ || message.payload.size() < worth_borrowing || sends_specially_ != 0)
+  if (is_client_ || message.payload.size() < worth_borrowing || sends_specially_ != 0 || is_slow())
     return send(message);
   const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
@@ -203,7 +204,7 @@ errc Session::send_borrowed(const Message& message) noexcept {
 }
 
 errc Session::send_in_place(const Message& message) noexcept {
-  if (is_client_ || sends_specially_ != 0) return send(message);
+  if (is_client_ || sends_specially_ != 0 || is_slow()) return send(message);
   const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
   const FrameHeader header = header_of(static_cast<Opcode>(message.type), true, message.payload);
@@ -225,8 +226,9 @@ void Session::own_output() noexcept {
 }
 
 errc Session::send_piece(const Message& piece, bool last) noexcept {
-  errc result = check_output(piece.payload.size());
   const bool continues = (sends_specially_ & in_a_message) != 0;
+  if (is_slow() && !continues) return errc::slow_reader;  // it would overtake what waits
+  errc result = check_output(piece.payload.size());
   if (result != errc::ok) return send_otherwise(result, piece, !continues, last);
   const Opcode opcode = continues ? Opcode::continuation : static_cast<Opcode>(piece.type);
   result = is_compressing() ? put_piece(opcode, last, piece.payload)
@@ -308,8 +310,9 @@ void Session::end() noexcept {
   ending_due_ = true;
   input_ = {};
   in_payload_ = false;
-  if (work_ != nullptr && !work_->message_done)
-    work_->message.release();  // what an event shows stays
+  if (work_ == nullptr) return;
+  work_->backlog.reset();
+  if (!work_->message_done) work_->message.release();  // what an event shows stays
 }
 
 // What waits in the outbox stays: a completion based loop may be writing it still.
@@ -369,6 +372,23 @@ bool Session::application_failed(Error error) noexcept {
     fail_handshake(std::move(public_error));
   set_error(std::move(error));
   return true;
+}
+
+void Session::shed(Error error) noexcept {
+  const bool is_stuck = outbox_.size() >= memory() / 2;
+  if (state_.phase == Phase::open)
+    fail(close_code::try_again_later, std::move(error));
+  else if (is_opening())
+    fail_handshake(std::move(error));
+  if (is_stuck) cut();
+}
+
+std::size_t Session::memory() const noexcept {
+  if (work_ == nullptr) return outbox_.size();
+  const Work& work = *work_;
+  return outbox_.size() + work.carry.capacity() + work.held.capacity() + work.message.capacity() +
+         (work.codec == nullptr ? 0 : work.codec->memory()) +
+         (work.backlog == nullptr ? 0 : work.backlog->bytes);
 }
 
 bool Session::wants_read() const noexcept {

@@ -144,6 +144,7 @@ bool Session::exceeds_ratio(bool done) const noexcept {
 // -- Output ---------------------------------------------------------------------------------------
 
 errc Session::send_specially(const Message& message) noexcept {
+  if (is_slow()) return send_slowly(message);
   const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
   if ((sends_specially_ & in_a_message) != 0) return errc::message_unfinished;

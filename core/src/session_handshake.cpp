@@ -28,7 +28,7 @@ Error bad_byte(Bytes head, std::size_t at) noexcept {
 int status_for(const std::error_code& code) noexcept {
   if (code == errc::handshake_timeout) return 408;
   if (code == errc::handshake_too_large) return 431;
-  if (code == errc::no_memory || code == errc::cancelled) return 503;
+  if (code == errc::no_memory || code == errc::memory_budget || code == errc::cancelled) return 503;
   return 400;
 }
 

@@ -219,15 +219,21 @@ void Session::fail_hixie_size() noexcept {
 
 // -- Output ---------------------------------------------------------------------------------------
 
+errc Session::check_hixie(const Message& message, bool first) const noexcept {
+  if (first && !message.is_text()) return errc::unsupported_by_draft;
+  // Never in UTF-8, it would end the frame, and what follows be taken for others.
+  const Bytes text = message.payload;
+  return std::find(text.begin(), text.end(), text_end) != text.end() ? errc::invalid_utf8
+                                                                     : errc::ok;
+}
+
 // A frame, or part of one: it has no length in front, so that pieces need not wait for each other.
 errc Session::send_hixie(const Message& message, bool first, bool last) noexcept {
   const Bytes text = message.payload;
   if (!is_open()) return errc::not_open;
   if (outbox_.size() + text.size() > options_.limits.output_bytes) return errc::output_full;
   if (first && (sends_specially_ & in_a_message) != 0) return errc::message_unfinished;
-  if (first && !message.is_text()) return errc::unsupported_by_draft;
-  // Never in UTF-8, it would end the frame, and what follows be taken for others.
-  if (std::find(text.begin(), text.end(), text_end) != text.end()) return errc::invalid_utf8;
+  if (const errc refused = check_hixie(message, first); refused != errc::ok) return refused;
   OutputChunk* const chunk = outbox_.reserve(text.size() + 2);
   if (chunk == nullptr) return errc::no_memory;
   std::byte* to = chunk->room_begin();

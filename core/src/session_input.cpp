@@ -107,8 +107,9 @@ std::optional<Event> Session::next() noexcept {
 
 std::optional<Event> Session::next_of_any() noexcept {
   if (need_work()) {
-    if (auto event = next_at_work()) return event;
+    auto event = next_at_work();
     rest();
+    if (event) return event;
   } else if (state_.phase != Phase::ended) {
     fail_for_memory();
   }
@@ -438,7 +439,8 @@ std::optional<Event> Session::read_control_frame() noexcept {
   heard_ = true;
   switch (frame.opcode) {
     case Opcode::ping: {
-      if (pong({payload, length}) == errc::no_memory) {
+      const Bytes answer{payload, length};
+      if ((state_.congested ? pong_late(answer) : pong(answer)) == errc::no_memory) {
         fail_for_memory();
         return std::nullopt;
       }

@@ -62,11 +62,8 @@ struct Handlers {
 class Connection final : private TransportEvents, private Deferred, private TimerQueue::Entry {
  public:
   // Who holds connections: a Server, or a Client. It lives as long as the last of them.
-  class Owner {
+  class Owner : private MemoryHolder {
    public:
-    Owner(const Owner&) = delete;
-    Owner& operator=(const Owner&) = delete;
-
     // What its connections call.
     const Handlers& handlers() const noexcept { return *called_; }
     // Null when it is over.
@@ -76,7 +73,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
     static void tell(const std::function<void(const Error&)>& on_error,
                      const Error& error) noexcept;
 
-    explicit Owner(Handlers handlers) noexcept : handlers_(std::move(handlers)) {}
+    Owner(Loop& loop, Handlers handlers) noexcept
+        : MemoryHolder(loop), handlers_(std::move(handlers)) {}
     ~Owner();
 
     // From now on nothing is called. The handlers stay: we may be inside one of them.
@@ -129,6 +127,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
     virtual Refusal choose(const Request&, std::string_view&) { return {}; }
     // A connection is over, and was let go of.
     virtual void released() noexcept = 0;
+    std::size_t largest() const noexcept override;
+    std::size_t shed(std::size_t size, std::size_t wanted) noexcept override;
     std::size_t place_of(std::uint64_t id) const noexcept;
 
     const Handlers* called_ = &handlers_;
@@ -242,6 +242,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   [[gnu::noinline]] bool settle() noexcept;
   bool settle_ending() noexcept;
   void settle_congestion() noexcept;
+  void shed(Error error) noexcept;
 
   bool pumping_ = false;
   bool opened_ = false;  // on_open was called, and on_close is owed

@@ -40,11 +40,14 @@ enum class errc {
   close_timeout,       // Limits::close_time; the connection is cut
   connection_lost,     // the stream ended, or broke, without a close frame
   cancelled,           // our own side gave up: abort(), or a server that was destroyed
+  memory_budget,       // Limits::connection_bytes, or Loop::limit_memory(); closed with 1013
+  peer_too_slow,       // Limits::slow_readers is close; closed with 1008
   handler_threw,       // a handler threw; closed with 1011, an upgrade answered 500
 
   // Calls.
   not_open,              // the connection is not open, or is closing: nothing was sent
   output_full,           // Limits::output_bytes: nothing was queued, try when drained
+  slow_reader,           // Limits::slow_readers: nothing was queued
   message_unfinished,    // a fragmented message must end before another one starts
   invalid_close,         // a close code or reason that must not be sent
   payload_too_long,      // a ping or pong payload over 125 bytes

@@ -29,6 +29,7 @@ namespace timtow {
 // A socket as the system names it.
 using Socket = int;
 
+class Loop;
 class Security;
 class Transport;
 
@@ -161,7 +162,28 @@ class Deferred {
   Deferred* next_ = nullptr;  // itself: the last one; null: not queued
 };
 
-class Loop {
+// Who holds connections of a loop, and gives back memory when that runs short.
+class MemoryHolder {
+ public:
+  MemoryHolder(const MemoryHolder&) = delete;
+  MemoryHolder& operator=(const MemoryHolder&) = delete;
+
+ protected:
+  explicit MemoryHolder(Loop& loop) noexcept;
+  ~MemoryHolder();
+
+ private:
+  friend class Loop;
+  // Bytes that its largest connection holds.
+  virtual std::size_t largest() const noexcept = 0;
+  // Ends connections that hold at least so much, until that is `wanted` bytes: returns how many.
+  virtual std::size_t shed(std::size_t size, std::size_t wanted) noexcept = 0;
+
+  Loop& loop_;
+  MemoryHolder* next_;
+};
+
+class Loop : private Strain, private Deferred {
  public:
   virtual ~Loop();
   Loop(const Loop&) = delete;
@@ -191,6 +213,12 @@ class Loop {
   // Calls the function on the loop's thread, in order, soon. Safe from any thread. What is posted
   // to a loop that runs no more is never called.
   void post(std::function<void()> function);
+
+  // Bytes that all connections of this loop may use together: for what they gather, decompress, and
+  // have not sent yet, and for TLS; at first 1 GiB. Over seven eighths of that no new connection is
+  // let in, and those that hold most are ended, with 1013 and errc::memory_budget, until enough is
+  // free; never beyond it: then whoever asks for more is ended, with errc::no_memory.
+  void limit_memory(std::size_t bytes) noexcept { pool_.limit(bytes, this); }
 
   // The time at which the event at hand came.
   TimePoint now() const noexcept { return now_; }
@@ -252,7 +280,11 @@ class Loop {
   void keep_no_time() noexcept { keeps_time_ = false; }
 
  private:
+  friend class MemoryHolder;
+
   void finish_batch() noexcept;
+  void strained() noexcept override;
+  void run_deferred() noexcept override;
 
   Pool pool_;
   struct alignas(fast_to_read) Scratch {
@@ -269,6 +301,7 @@ class Loop {
   unsigned depth_ = 0;
   Deferred* first_deferred_ = nullptr;
   Deferred* last_deferred_ = nullptr;
+  MemoryHolder* holders_ = nullptr;
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

@@ -69,6 +69,11 @@ class Session {
   // closes with 1011, or answers the request that waits with 500. The error is that of the closed
   // event; but not if that was handed out or is due, which false tells.
   bool application_failed(Error error) noexcept;
+  // Others need its memory: closes with 1013, or answers 503. Where output is what it holds most
+  // of, it is cut, for nobody knows when that would be taken.
+  void shed(Error error) noexcept;
+  // Bytes that it holds: an estimate, told from little.
+  std::size_t memory() const noexcept;
 
   // The next event, or nothing until more is received.
   std::optional<Event> next() noexcept;
@@ -129,6 +134,7 @@ class Session {
 
   // Queues a message. Text must be UTF-8 (section 5.6): is_utf8() tells, where it is in doubt.
   // Returns errc::ok, or not_open, output_full, message_unfinished, no_memory: nothing was queued.
+  // Limits::slow_readers says what becomes of it where the output has passed the high water.
   // Drafts 75 and 76 have text only: unsupported_by_draft for binary, for pings and for pongs; and
   // invalid_utf8 for a byte 0xFF, which would end their frame.
   errc send(const Message& message) noexcept;
@@ -156,7 +162,8 @@ class Session {
   errc ping(Bytes payload = {}) noexcept;
   errc pong(Bytes payload = {}) noexcept;
 
-  // Starts the closing handshake: queues a close frame behind what was sent. Messages still arrive
+  // Starts the closing handshake: queues a close frame behind what was sent (but for what waits for
+  // a slow reader beside the output, which is dropped). Messages still arrive
   // until the peer answers with its own. A code that may_be_sent(), or none_received for a frame
   // without one; a reason of at most 123 bytes of UTF-8. In the opening handshake it gives up
   // (a server answers 503). Drafts 75 and 76 know neither code nor reason, and 75 no close frame:
@@ -170,14 +177,14 @@ class Session {
     if (size == 0) return;
     outbox_.sent(size);
     took_ = true;
-    if (state_.congested && outbox_.size() <= options_.limits.output_low_water)
-      state_.congested = false;
+    if (state_.congested && outbox_.size() <= options_.limits.output_low_water) relieve();
   }
   // The stream is closed: what output() has shown is under way no more, and its memory goes back.
   void drop_output() noexcept { outbox_.clear(); }
   // Bytes that wait to be sent.
   std::size_t output_size() const noexcept { return outbox_.size(); }
-  // Whether the output has passed the high water and not yet fallen to the low water.
+  // Whether the output has passed the high water and not yet fallen to the low water, with nothing
+  // waiting beside it.
   bool is_congested() const noexcept { return state_.congested; }
 
   // Nothing more will be queued: once the output is empty, end our side of the stream (FIN), and
@@ -234,6 +241,7 @@ class Session {
   bool is_proving() const noexcept { return state_.phase == Phase::proving; }
   // Whether nothing that arrives matters any more: the closed event was handed out, or is next.
   bool is_ended() const noexcept { return state_.phase == Phase::ended; }
+  const Limits& limits() const noexcept { return options_.limits; }
   Role role() const noexcept { return is_client_ ? Role::client : Role::server; }
   // Negotiated; empty when none.
   std::string_view subprotocol() const noexcept;
@@ -320,12 +328,24 @@ class Session {
   void skip_hixie_frame() noexcept;
   std::optional<Event> read_hixie_text() noexcept;
   void fail_hixie_size() noexcept;
+  errc check_hixie(const Message& message, bool first = true) const noexcept;
   errc send_hixie(const Message& message, bool first, bool last) noexcept;
   [[gnu::cold]] errc send_otherwise(errc refused, const Message& message, bool first = true,
                                     bool last = true) noexcept;
   bool ends_by_stream() const noexcept;
   errc put_hixie_close() noexcept;
   std::optional<Event> end_by_peer() noexcept;
+
+  // Peers that read slowly, session_backlog.cpp.
+  struct Backlog;
+  bool is_slow() const noexcept {
+    return state_.congested && is_open() && options_.limits.slow_readers != SlowReaders::wait;
+  }
+  [[gnu::cold]] errc send_slowly(const Message& message,
+                                 const PreparedMessage* prepared = nullptr) noexcept;
+  [[gnu::cold]] bool need_backlog() noexcept;
+  [[gnu::cold]] errc pong_late(Bytes payload) noexcept;
+  [[gnu::cold]] void relieve() noexcept;
 
   // Output and the end, session.cpp.
   errc check_output(std::size_t size) const noexcept;

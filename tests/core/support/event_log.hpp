@@ -89,12 +89,18 @@ inline std::string name_of(const std::error_code& code) {
       return "connection_lost";
     case errc::cancelled:
       return "cancelled";
+    case errc::memory_budget:
+      return "memory_budget";
+    case errc::peer_too_slow:
+      return "peer_too_slow";
     case errc::handler_threw:
       return "handler_threw";
     case errc::not_open:
       return "not_open";
     case errc::output_full:
       return "output_full";
+    case errc::slow_reader:
+      return "slow_reader";
     case errc::message_unfinished:
       return "message_unfinished";
     case errc::no_memory:

@@ -291,7 +291,7 @@ class Run {
         return hear();
       case 7: {
         const std::size_t size = script.size() % 5000;
-        const std::size_t record = 1 + script.byte() * 64;
+        const std::size_t record = 1 + size / 100 + script.byte() * 64;
         if (!may_speak()) return;
         said_.append(size, static_cast<char>('a' + said_.size() % 26));
         peer_.say(std::string_view{said_}.substr(said_.size() - size), record);

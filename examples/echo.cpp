@@ -21,6 +21,7 @@ constexpr char help[] =
     "  --origin ORIGIN      let in pages of another origin, or of \"any\"; may be given again\n"
     "  --trusted-proxy NET  believe what proxies of this network, as 10.0.0.0/8 or unix:, say of\n"
     "                       clients (X-Forwarded-For); may be given again\n"
+    "  --forwarded          believe their Forwarded (RFC 7239), and no X-Forwarded-For\n"
     "  --proxy-protocol     demand a PROXY header of them\n"
     "  --drafts             speak the drafts before RFC 6455 as well\n"
     "  --deflate            compress messages for clients that offer it\n"
@@ -69,6 +70,8 @@ int main(int argc, char** argv) {
       allow(options.origins, arguments.value());
     else if (arguments.option() == "--trusted-proxy")
       options.trusted_proxies.emplace_back(arguments.value());
+    else if (arguments.option() == "--forwarded")
+      options.forwarded_header = timtow::ForwardedHeader::forwarded;
     else if (arguments.option() == "--proxy-protocol")
       options.proxy_protocol = true;
     else if (arguments.option() == "--drafts")

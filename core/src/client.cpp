@@ -19,6 +19,7 @@ bool is_final(const std::error_code& code, int status) noexcept {
   const bool is_proxys = code.category() == proxy_category();
   if (is_proxys) status = code.value();
   if (code == errc::bad_response || code == errc::handshake_too_large) return true;
+  if (code == std::errc::permission_denied) return true;  // whom TLS did not let us talk to
   const bool may_pass = status == 408 || status == 425 || status == 429;
   return (code == errc::rejected || is_proxys) && status >= 300 && status < 500 && !may_pass;
 }

@@ -255,9 +255,12 @@ void Connection::dispatch_other(const Event& event) {
 // Answers a request that the owner does not want the application to see.
 bool Connection::is_admitted(const Request& request) noexcept {
   try {
-    std::optional<Endpoint> client;
-    const Refusal refusal = owner_.admit(request, *this, client);
-    if (client) extra().client = std::move(client);
+    std::optional<Forwarded> told;
+    const Refusal refusal = owner_.admit(request, *this, told);
+    if (told) {
+      session_.went_to(request, told->host, told->scheme);
+      extra().client = std::move(told->client);
+    }
     if (!refusal) return true;
     if (const Error error = session_.reject(refusal)) session_.lost(error.code);
   } catch (const std::bad_alloc&) {

@@ -222,13 +222,11 @@ class Server::Core final : public Connection::Owner,
     }
   }
   Refusal admit(const Request& request, const Connection& connection,
-                std::optional<Endpoint>& client) override {
+                std::optional<Forwarded>& told) override {
     Destination destination{request.host(), connection.security() == nullptr ? "" : "https"};
-    std::optional<Forwarded> told;
     if (!trusted_.empty())
       told = parse_forwarded(request, connection.peer(), trusted_, options_.forwarded_header);
     if (told) {
-      client = told->client;
       if (!told->host.empty()) destination.host = told->host;
       if (!told->scheme.empty()) destination.scheme = told->scheme;
     }

@@ -112,9 +112,15 @@ void Session::take_version(const Request& request) {
   set_version(request.version());
   if (!is_hixie(version())) return;
   Handshake& handshake = *work_->handshake;
-  handshake.terms = hixie_terms(request, options_.secure);
+  handshake.terms = hixie_terms(request, request.host(), options_.secure);
   handshake.challenge = hixie_challenge(request);
   handshake.challenge_size = hixie_numbers;
+}
+
+void Session::went_to(const Request& request, std::string_view host, std::string_view scheme) {
+  if (state_.phase != Phase::deciding || !is_hixie(version())) return;
+  work_->handshake->terms = hixie_terms(request, host.empty() ? request.host() : host,
+                                        scheme.empty() ? options_.secure : scheme == "https");
 }
 
 void Session::refuse(const Refusal& refusal) {

@@ -54,7 +54,8 @@ struct ClientOptions {
   Duration connect_time = std::chrono::seconds{10};
   // When given, a connection that failed or ended is made anew, and the name looked up afresh:
   // unless Client::close() ended it, or the answer to the upgrade was final. Final is what is no
-  // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429, a proxy's too.
+  // WebSocket server's, a status of 300 to 499 but for 408, 425 and 429, a proxy's too, and a
+  // certificate that has expired, is for another host, or of an issuer that is not known.
   std::optional<Reconnect> reconnect = {};
   Limits limits = {};
   // What to ask for: a draft before RFC 6455 is for servers that know nothing else
@@ -63,9 +64,7 @@ struct ClientOptions {
   // What messages are compressed with, if the server agrees: a Deflate (timtow/deflate.hpp), or
   // null for none. It may be shared by many.
   std::shared_ptr<const Compression> compression = {};
-  // For wss://, which is an error without: a tls::ClientContext. What fails about TLS (a
-  // certificate that has expired, say) may pass, and so a connection is made anew if that is asked
-  // for.
+  // For wss://, which is an error without: a tls::ClientContext.
   std::shared_ptr<ClientSecurity> tls = {};
 };
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "timtow/event.hpp"
+#include "timtow/forwarded.hpp"
 #include "timtow/handshake.hpp"
 #include "timtow/loop.hpp"
 #include "timtow/security.hpp"
@@ -117,9 +118,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
     };
 
     // Server: whether the application is to see the request; otherwise it is answered as the
-    // Refusal says. `client` is whose it is, where that is not the connection's peer. Throws
-    // std::bad_alloc.
-    virtual Refusal admit(const Request&, const Connection&, std::optional<Endpoint>&) {
+    // Refusal says. `told`: what proxies in front tell of it. Throws std::bad_alloc.
+    virtual Refusal admit(const Request&, const Connection&, std::optional<Forwarded>&) {
       return {};
     }
     // Server: the subprotocol for an application without on_request, or why there has to be one.

@@ -41,7 +41,7 @@ struct ServerOptions {
   OriginPolicy origins = {};
   // Proxies that tell the truth of who the client is: "10.0.0.0/8", "127.0.0.1", "::1", "unix:".
   // What they say in this header is Connection::client_address(), and `origins` are asked of the
-  // host and scheme that they were asked for.
+  // host and scheme that they were asked for, which drafts 75 and 76 repeat.
   std::vector<std::string> trusted_proxies = {};
   ForwardedHeader forwarded_header = ForwardedHeader::x_forwarded_for;
   // Each of them must begin its connections with a header of the PROXY protocol, version 1 or 2;

@@ -115,6 +115,11 @@ class Session {
   // the output holds the answer that the Refusal describes.
   Refusal receive_request(const Request& request) noexcept;
 
+  // Server: where the client went with the request that waits, as a proxy in front of us tells it:
+  // "example.org", "https"; empty where it does not. The response on drafts 75 and 76 says it.
+  // Throws std::bad_alloc.
+  void went_to(const Request& request, std::string_view host, std::string_view scheme);
+
   // Server: answers the request that waits, with 101 ... When these return an error, nothing was
   // queued and the request still waits. The session is open then; but on draft 76 it is when the
   // Opened event comes.

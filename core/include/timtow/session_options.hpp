@@ -11,7 +11,7 @@ struct SessionOptions {
 
   // Server: speak the drafts before RFC 6455 as well, to who asks for one (docs/drafts.md).
   bool drafts = false;
-  // Server: clients come over TLS. Drafts 75 and 76 have a response say so.
+  // Server: clients come over TLS. Drafts 75 and 76 have a response say so; see Session::went_to().
   bool secure = false;
   // Offered or accepted; null for none. Outlives the sessions.
   const Compression* compression = nullptr;

@@ -7,8 +7,6 @@ set(without_files
 set(without_cases
   "connect:*"  # about Loop::connect(), as it is
   "*resolve:*"  # about Loop::resolve()
-  # What was read before, in the midst of a record: tests/tls has it.
-  "an adopted socket continues behind what was read from it"
   # Its peer has to act while memory fails, and is not in another process: tests/tls has it.
   "memory that runs out while a peer is accepted*"
   "memory that runs out while the alarm*")  # no connection

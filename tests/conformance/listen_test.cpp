@@ -332,7 +332,8 @@ TEST_CASE("accept: what fails is told, what passes by itself is not, and nobody 
     int reports;  // of two that fail
   };
   for (const Fault fault : {Fault{ENFILE, 2}, Fault{ENOBUFS, 2}, Fault{ENOMEM, 2}, Fault{EPERM, 2},
-                            Fault{ECONNABORTED, 0}, Fault{EINTR, 0}, Fault{EAGAIN, 0}}) {
+                            Fault{ECONNABORTED, 0}, Fault{EPROTO, 0}, Fault{ENETUNREACH, 0},
+                            Fault{ETIMEDOUT, 0}, Fault{EINTR, 0}, Fault{EAGAIN, 0}}) {
     CAPTURE(fault.error);
     EchoServer echo;
     std::vector<std::error_code> reports;

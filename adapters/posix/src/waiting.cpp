@@ -30,7 +30,9 @@ void WaitingLoop::run() {
   keep_time(Clock::now());
   while (!stopped_) {
     const int found = wait(timeout());
-    if (found < 0 && errno != EINTR) throw std::system_error(last_error(), "waiting for events");
+    // What the system lacks at the moment, it may have the next time.
+    if (found < 0 && errno != EINTR && errno != ENOMEM)
+      throw std::system_error(last_error(), "waiting for events");
     keep_time(Clock::now());
     if (found > 0) dispatch(found);
     if (alarm_ <= now()) {

@@ -1,7 +1,7 @@
 // Every system call that a loop's echo server makes fails once, in every way that it may, in a
 // process of its own; and its peers see whether anything worse comes of it.
 //
-//   timtow-faults-epoll accept           the first, a middle and the last call of accept()
+//   timtow-faults-epoll accept           the first two, a middle and the last call of accept()
 //   timtow-faults-epoll --all            every one of every call
 //   timtow-faults-epoll --calls a b c    whether those are the calls that can be made to fail
 #include <netdb.h>
@@ -307,9 +307,10 @@ std::string name_of(const Fault& fault) {
                                                  : std::string{strerrorname_np(fault.error)});
 }
 
-// The faults of a call that was made so often: of the first, a middle and the last one, or of all.
+// The faults of a call that was made so often: of the first two, a middle and the last one, or of
+// all.
 std::vector<Fault> faults_of(const Errors& errors, unsigned made, bool all) {
-  std::set<unsigned> which = {1, (made + 1) / 2, made};
+  std::set<unsigned> which = {1, std::min(2U, made), (made + 1) / 2, made};
   for (unsigned nth = 1; all && nth <= made; ++nth) which.insert(nth);
   std::vector<Fault> faults;
   for (const unsigned nth : which) {

@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <bitset>
 #include <chrono>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include "this_loop.hpp"
 #include "timtow/timtow.hpp"
@@ -155,11 +156,14 @@ void Shared::say(std::string_view sentence) noexcept {
 const char* serve(Shared& shared) noexcept {
   const Descriptors before = open_ones();
   record(&shared.record);
+  std::optional<Served> served;
   try {
-    Served{shared}.run();
-  } catch (const std::exception& error) {
+    served.emplace(shared);
+  } catch (const std::system_error& error) {
     shared.say(error.what());
   }
+  if (served) served->run();
+  served.reset();
   record(nullptr);
   if (open_ones() != before) return "descriptors are left open, or were closed";
   if (__lsan_do_recoverable_leak_check != nullptr && __lsan_do_recoverable_leak_check() != 0)

@@ -62,14 +62,16 @@ void open(ReadinessLoop& loop, Descriptor fd, TransportEvents* events) noexcept 
 
 class Acceptor final : public Listener, private Ready {
  public:
-  // `path`: the Unix socket's file, when it is ours to remove.
-  Acceptor(ReadinessLoop& loop, Descriptor fd, AcceptEvents& events, std::string path)
+  // Takes the descriptor over unless it throws. `path`: the Unix socket's file, when it is ours to
+  // remove.
+  Acceptor(ReadinessLoop& loop, Descriptor& fd, AcceptEvents& events, std::string path)
       : loop_(loop),
-        fd_(std::move(fd)),
         path_(std::move(path)),
         events_(events),
-        watcher_(loop.watch(fd_.get(), Interest::read, *this)),
-        rest_(loop, [this] { rested(); }) {}
+        watcher_(loop.watch(fd.get(), Interest::read, *this)),
+        rest_(loop, [this] { rested(); }) {
+    fd_ = std::move(fd);
+  }
 
   Endpoint endpoint() const override { return local_endpoint(fd_.get()); }
 
@@ -183,13 +185,24 @@ Error cannot_watch(int fd, const std::exception& cause) noexcept {
 Listener* ReadinessLoop::listen(const Endpoint& endpoint, AcceptEvents& events, Error& error) {
   Descriptor fd = listen_on(endpoint, error);
   if (!fd) return nullptr;
-  return new Acceptor{*this, std::move(fd), events, endpoint.path};
+  try {
+    return new Acceptor{*this, fd, events, endpoint.path};
+  } catch (const std::exception& cause) {
+    error = cannot_watch(fd.get(), cause);
+    return nullptr;
+  }
 }
 
 Listener* ReadinessLoop::adopt_listener(Socket socket, AcceptEvents& events, Error& error) {
   if (!is_listening(socket, error) || !make_ready(socket, error)) return nullptr;
   send_at_once(socket);
-  return new Acceptor{*this, Descriptor{socket}, events, {}};
+  Descriptor fd{socket};
+  try {
+    return new Acceptor{*this, fd, events, {}};
+  } catch (const std::exception& cause) {
+    error = cannot_watch(fd.release(), cause);
+    return nullptr;
+  }
 }
 
 Transport* ReadinessLoop::adopt(Socket socket, TransportEvents& events, Error& error) {

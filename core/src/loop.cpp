@@ -7,6 +7,13 @@
 
 namespace timtow {
 
+namespace {
+
+// Loops ring a few milliseconds late, of the clocks they have.
+constexpr std::chrono::milliseconds on_time{10};
+
+}  // namespace
+
 Loop::Loop() : scratch_(new Scratch), now_(Clock::now()) { Outbox::lay_tray(pool_); }
 
 Loop::~Loop() = default;
@@ -43,6 +50,7 @@ bool Loop::stays(Bytes payload, std::size_t in_front) noexcept {
 
 void Loop::alarm() noexcept {
   const Batch batch{*this};
+  was_held_up_ = now_ - armed_ > on_time;
   armed_ = never;
   timers_.run(now_);
 }

@@ -19,7 +19,7 @@ namespace faults {
 class Peer {
  public:
   explicit Peer(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const timeval patience{.tv_sec = 10, .tv_usec = 0};
+    const timeval patience{.tv_sec = 20, .tv_usec = 0};
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const int little = 4096;  // so that the server has to wait until it is read
     setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);

@@ -16,6 +16,7 @@ int WaitingLoop::timeout() noexcept {
   recompute_at_ = TimePoint::min();
   timeout_ = -1;
   if (alarm_ == never) return timeout_;
+  keep_time(Clock::now());  // the events of this wake-up may have taken long
   auto left = std::clamp(std::chrono::ceil<milliseconds>(alarm_ - now()), milliseconds{0},
                          milliseconds{60'000});
   if (left > 2 * a_while) {

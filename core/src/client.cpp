@@ -216,6 +216,8 @@ class Client::Core final : public Connection::Owner,
   void due(TimePoint) noexcept override {
     const auto self = shared_from_this();
     if (step_ == Step::waiting) return start();
+    to_be_heard_ = loop_.was_held_up() && !to_be_heard_;
+    if (to_be_heard_) return call_in(Loop::hearing);  // there is memory: it was queued
     pending_.reset();
     if (step_ == Step::resolving)
       return attempt_failed(errc::connect_timeout, "its name was not found in time");
@@ -355,7 +357,8 @@ class Client::Core final : public Connection::Owner,
   std::string cookies_;
 
   Step step_ = Step::idle;
-  TimePoint deadline_;  // of looking up and connecting
+  TimePoint deadline_;        // of looking up and connecting
+  bool to_be_heard_ = false;  // it has come, and is put off (Loop::was_held_up())
   std::unique_ptr<Pending> pending_;
   std::vector<Endpoint> addresses_;
   std::size_t next_address_ = 0;

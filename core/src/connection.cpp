@@ -151,6 +151,8 @@ void Connection::failed(std::error_code cause) noexcept {
 }
 
 void Connection::due(TimePoint now) noexcept {
+  unusual_.to_be_heard = loop_.was_held_up() && !unusual_.to_be_heard;
+  if (unusual_.to_be_heard) return set_deadline(now + Loop::hearing);
   session_.expire(now);
   serve();
 }

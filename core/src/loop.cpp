@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t usual_memory = std::size_t{1} << 30U;
 // What holds less is not ended for the sake of its memory.
 constexpr std::size_t worth_shedding = 4096;
+// Loops ring a few milliseconds late, of the clocks they have.
+constexpr std::chrono::milliseconds on_time{10};
 
 }  // namespace
 
@@ -88,6 +90,7 @@ bool Loop::stays(Bytes payload, std::size_t in_front) noexcept {
 
 void Loop::alarm() noexcept {
   const Batch batch{*this};
+  was_held_up_ = now_ - armed_ > on_time;
   armed_ = never;
   timers_.run(now_);
 }

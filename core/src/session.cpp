@@ -413,7 +413,7 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
     clock_due_ = false;
     const Duration time =
         is_opening() ? options_.limits.handshake_time : options_.limits.close_time;
-    clock_ = time > Duration{} ? now + time : never;
+    clock_ = time > Duration{} ? later(now, time) : never;
   }
   return finished() ? never : clock_;
 }
@@ -421,9 +421,9 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
 TimePoint Session::deadline_of_silence() const noexcept {
   TimePoint due = never;
   if (options_.limits.ping_interval > Duration{} && !pinged_ && !state_.hixie)
-    due = clock_ + options_.limits.ping_interval;
+    due = later(clock_, options_.limits.ping_interval);
   if (options_.limits.idle_time > Duration{})
-    due = std::min(due, clock_ + options_.limits.idle_time);
+    due = std::min(due, later(clock_, options_.limits.idle_time));
   return due;
 }
 
@@ -444,7 +444,7 @@ void Session::expire(TimePoint now) noexcept {
                            in_milliseconds(options_.limits.close_time)));
     return cut();
   }
-  if (options_.limits.idle_time > Duration{} && now >= clock_ + options_.limits.idle_time)
+  if (options_.limits.idle_time > Duration{} && now >= later(clock_, options_.limits.idle_time))
     return fail(close_code::policy_violation,
                 make_error(errc::idle_timeout, "silent for %lld ms, which is Limits::idle_time",
                            in_milliseconds(options_.limits.idle_time)));

@@ -89,8 +89,9 @@ Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
   int failure = 0;
   const Addresses addresses = look_up(endpoint, AI_PASSIVE, failure);
   if (failure != 0) {
-    error = make_error(errc::bad_address, "cannot listen on %s: %s", to_string(endpoint).c_str(),
-                       gai_strerror(failure));
+    const std::error_code code = code_of_failure(failure, errc::bad_address);
+    const char* const text = text_of_failure(failure);
+    error = make_error(code, "cannot listen on %s: %s", to_string(endpoint).c_str(), text);
     return {};
   }
   std::error_code code;
@@ -157,6 +158,15 @@ Addresses look_up(const Endpoint& endpoint, int flags, int& failure) {
   return Addresses{found};
 }
 
+std::error_code code_of_failure(int failure, errc otherwise) noexcept {
+  if (failure == EAI_SYSTEM) return last_error();
+  return make_error_code(failure == EAI_MEMORY ? errc::no_memory : otherwise);
+}
+
+const char* text_of_failure(int failure) noexcept {
+  return failure == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(failure);
+}
+
 Endpoint endpoint_of(const sockaddr* address, socklen_t size) {
   if (address->sa_family == AF_UNIX) {
     const auto* const local = reinterpret_cast<const sockaddr_un*>(address);
@@ -195,7 +205,7 @@ Descriptor connect_to(const Endpoint& address, std::error_code& error) {
   int failure = 0;
   const Addresses to = look_up(address, AI_NUMERICHOST, failure);
   if (failure != 0)
-    error = errc::bad_address;
+    error = code_of_failure(failure, errc::bad_address);
   else
     connect_with(to->ai_addr, to->ai_addrlen);
   return fd;

@@ -254,7 +254,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
     bool shut_down : 1 = false;
     bool read_stopped : 1 = false;  // as the transport was told
     bool drain_due : 1 = false;     // congested: on_drain is owed
-    unsigned char nothing : 2 = 0;
+    bool to_be_heard : 1 = false;   // the deadline has come, and is put off (was_held_up())
+    unsigned char nothing : 1 = 0;
 
     bool any() const noexcept { return std::bit_cast<std::uint8_t>(*this) != 0; }
   } unusual_;

@@ -54,7 +54,7 @@ struct Limits {
 
   // Silence. A sign of life is a whole frame, output that the peer takes (but for our ping), or
   // idle_bytes of a frame that is still coming: a peer cannot hold a connection by a byte at a
-  // time.
+  // time. What the system takes at once is none: it would, for a peer that is long gone.
   Duration ping_interval = std::chrono::seconds{30};  // silence after which we send a ping
   Duration idle_time = std::chrono::seconds{120};     // silence after which we close with 1008
   std::size_t idle_bytes = 1024;

@@ -255,6 +255,11 @@ class Loop : private Strain, private Deferred {
   // Whether this is that message, and stays where it is until the event is over, with so many bytes
   // in front of it that were read with it. (It may have been read without its header.) True once.
   bool stays(Bytes payload, std::size_t in_front) noexcept;
+  // Inside of due(): whether the loop was held up, by a handler that took long or by the system
+  // that let others run, so that what has come since is still to be read. Who ends something for
+  // its silence gives it `hearing` first, once.
+  bool was_held_up() const noexcept { return was_held_up_; }
+  static constexpr Duration hearing = std::chrono::seconds{1};
   // Where the result of a write goes, so that nobody has to make one for each.
   std::error_code& write_error() noexcept { return write_error_; }
 
@@ -298,6 +303,7 @@ class Loop : private Strain, private Deferred {
   TimePoint armed_ = never;
   TimePoint now_;
   bool keeps_time_ = false;
+  bool was_held_up_ = false;
   unsigned depth_ = 0;
   Deferred* first_deferred_ = nullptr;
   Deferred* last_deferred_ = nullptr;

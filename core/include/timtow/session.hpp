@@ -179,10 +179,12 @@ class Session {
   // payloads: until own_output()).
   Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
-    if (size == 0) return;
-    outbox_.sent(size);
-    took_ = true;
-    if (state_.congested && outbox_.size() <= options_.limits.output_low_water) relieve();
+    if (size != 0) {
+      outbox_.sent(size);
+      took_ = took_ | had_to_wait_;
+      if (state_.congested && outbox_.size() <= options_.limits.output_low_water) relieve();
+    }
+    had_to_wait_ = !outbox_.empty();
   }
   // The stream is closed: what output() has shown is under way no more, and its memory goes back.
   void drop_output() noexcept { outbox_.clear(); }
@@ -215,7 +217,7 @@ class Session {
   TimePoint deadline(TimePoint now) noexcept {
     if (state_.phase != Phase::open || state_.close_sent) return deadline_of_phase(now);
     const bool took_more_than_ping = took_ && !ping_is_alone_;
-    if (took_ && outbox_.empty()) ping_is_alone_ = false;
+    if (outbox_.empty()) ping_is_alone_ = false;
     took_ = false;
     if (heard_ || took_more_than_ping || state_.paused) {
       heard_ = false;
@@ -415,7 +417,8 @@ class Session {
   bool grows_fast_ : 1 = false;     // so is this one, most likely
   bool clock_due_ : 1 = true;       // the phase's clock_ starts at the next deadline()
   bool heard_ : 1 = true;           // a whole frame since deadline() was last asked
-  bool took_ : 1 = false;           // output was taken since then
+  bool took_ : 1 = false;           // output that had to wait was taken since then
+  bool had_to_wait_ : 1 = false;    // the system did not take all: what it takes next, the peer did
   bool ping_is_alone_ : 1 = false;  // only our ping is to be taken: that is no sign of life
   bool pinged_ : 1 = false;
   bool at_ease_ : 1 = false;  // only silence has a deadline, and it was asked for

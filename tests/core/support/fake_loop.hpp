@@ -201,6 +201,10 @@ class FakeLoop final : public timtow::Loop {
   std::vector<timtow::Endpoint> connects_to;
   std::vector<std::error_code> connect_errors;
   bool connect_waits = false;
+  // What has waited so far is told now.
+  void waits_no_more() {
+    for (Waiting* const each : pending_) each->waits = false;
+  }
   std::function<void()> on_call;            // inside each connect() and resolve()
   std::function<void(Peer&)> on_connected;  // before the connection is opened
   timtow::ConnectEvents& connecting() { return *connecting_; }  // of the last connect()
@@ -245,9 +249,29 @@ class FakeLoop final : public timtow::Loop {
     }
   }
 
-  // Time passes, in one step.
+  // Time passes, and the alarm rings when it should.
   void passes(timtow::Clock::duration time) {
+    const timtow::TimePoint end = time_ + time;
+    while (alarm_at > time_ && alarm_at < end) {
+      set_time(alarm_at);
+      settle();
+    }
+    set_time(end);
+    settle();
+  }
+  // Time passes in which the loop does nothing, whatever its peers do. It then looks at its alarm
+  // first, as some loops do.
+  void is_held_up(
+      timtow::Clock::duration time, const std::function<void()>& meanwhile = [] {}) {
+    settling_ = true;
+    meanwhile();
+    settling_ = false;
     set_time(time_ + time);
+    if (alarm_at <= time_) {
+      alarm_at = timtow::never;
+      ++alarms;
+      alarm();
+    }
     settle();
   }
 

@@ -51,6 +51,10 @@ using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
 // getaddrinfo() with these flags for a TCP endpoint: waits if the host is a name. Null, and what it
 // returned, if that is not 0.
 Addresses look_up(const Endpoint& endpoint, int flags, int& failure);
+// Why it failed: a code, which is `otherwise` where that is not the system's fault; and in words.
+// To be asked at once.
+std::error_code code_of_failure(int failure, errc otherwise) noexcept;
+const char* text_of_failure(int failure) noexcept;
 // An address as the system has it.
 Endpoint endpoint_of(const sockaddr* address, socklen_t size);
 

@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +153,20 @@ def add_cases(test_class, rows, check):
         setattr(test_class, name, test)
 
 
+def _all_tests(suite):
+    return [test for each in suite
+            for test in (_all_tests(each) if isinstance(each, unittest.TestSuite) else [each])]
+
+
+def _tell_results(folder, suite):
+    """A file for each test, by its name: "passed", or what went wrong."""
+    for test in _all_tests(suite):
+        wrong = [text for each, text in (*_result.failures, *_result.errors)
+                 if test in (each, getattr(each, "test_case", None))]
+        name = test.id().rpartition(".")[2].removeprefix("test_")
+        pathlib.Path(folder, name).write_text("\n".join(wrong) or "passed\n")
+
+
 def _out_of_time(signum, frame):
     traceback.print_stack(frame)
     _result.printErrors()
@@ -178,9 +193,14 @@ def run(add_arguments=lambda parser: None):
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("executable", help="the program under test")
     parser.add_argument("-k", dest="only", help="run only tests whose name contains this")
+    parser.add_argument("--results", help="a folder, for a file with the result of each test; the "
+                        "exit code is then for what is no test's")
     add_arguments(parser)
     options = parser.parse_args()
     options.executable = os.path.abspath(options.executable)
+    if options.results:
+        shutil.rmtree(options.results, ignore_errors=True)
+        os.makedirs(options.results)
 
     loader = unittest.TestLoader()
     if options.only:
@@ -188,6 +208,11 @@ def run(add_arguments=lambda parser: None):
     suite = loader.loadTestsFromModule(sys.modules["__main__"])
     signal.signal(signal.SIGALRM, _out_of_time)
     signal.alarm(RUN_TIMEOUT)
+    suite_again = list(_all_tests(suite))  # for it forgets those that it has run
     unittest.TextTestRunner(resultclass=_Result).run(suite)
     signal.alarm(0)
+    if options.results:
+        _tell_results(options.results, suite_again)
+        for list_of_them in (_result.failures, _result.errors):
+            list_of_them[:] = [each for each in list_of_them if not isinstance(each[0], unittest.TestCase)]
     _close(_result.failed())

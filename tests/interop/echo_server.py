@@ -135,6 +135,14 @@ class _Result(unittest.TextTestResult):
         super().addSuccess(test)
         self.passed += 1
 
+    def stopTest(self, test):
+        super().stopTest(test)
+        if options.results:
+            wrong = [text for each, text in (*self.failures, *self.errors)
+                     if test in (each, getattr(each, "test_case", None))]
+            name = test.id().rpartition(".")[2].removeprefix("test_")
+            pathlib.Path(options.results, name).write_text("\n".join(wrong) or "passed\n")
+
     def failed(self):
         return sum(map(len, (self.failures, self.errors, self.skipped,
                              self.expectedFailures, self.unexpectedSuccesses)))
@@ -151,20 +159,6 @@ def add_cases(test_class, rows, check):
         if hasattr(test_class, name):
             raise ValueError(f"two cases are called {name}")
         setattr(test_class, name, test)
-
-
-def _all_tests(suite):
-    return [test for each in suite
-            for test in (_all_tests(each) if isinstance(each, unittest.TestSuite) else [each])]
-
-
-def _tell_results(folder, suite):
-    """A file for each test, by its name: "passed", or what went wrong."""
-    for test in _all_tests(suite):
-        wrong = [text for each, text in (*_result.failures, *_result.errors)
-                 if test in (each, getattr(each, "test_case", None))]
-        name = test.id().rpartition(".")[2].removeprefix("test_")
-        pathlib.Path(folder, name).write_text("\n".join(wrong) or "passed\n")
 
 
 def _out_of_time(signum, frame):
@@ -184,7 +178,9 @@ def _close(failed):
     cleanup.close()
     sys.stderr.flush()
     print(f"{_result.passed} passed, {failed} failed", flush=True)
-    os._exit(1 if failed or not _result.passed else 0)  # whatever threads and tasks still hang
+    if options.results:
+        failed = 0  # they are told
+    os._exit(1 if failed or not (options.results or _result.passed) else 0)  # whatever threads and tasks still hang
 
 
 def run(add_arguments=lambda parser: None):
@@ -193,8 +189,8 @@ def run(add_arguments=lambda parser: None):
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("executable", help="the program under test")
     parser.add_argument("-k", dest="only", help="run only tests whose name contains this")
-    parser.add_argument("--results", help="a folder, for a file with the result of each test; the "
-                        "exit code is then for what is no test's")
+    parser.add_argument("--results", help="a folder, for a file by the name of each test that ended: "
+                        "\"passed\", or what went wrong; the exit code is then 0 if there are any")
     add_arguments(parser)
     options = parser.parse_args()
     options.executable = os.path.abspath(options.executable)
@@ -208,11 +204,6 @@ def run(add_arguments=lambda parser: None):
     suite = loader.loadTestsFromModule(sys.modules["__main__"])
     signal.signal(signal.SIGALRM, _out_of_time)
     signal.alarm(RUN_TIMEOUT)
-    suite_again = list(_all_tests(suite))  # for it forgets those that it has run
     unittest.TextTestRunner(resultclass=_Result).run(suite)
     signal.alarm(0)
-    if options.results:
-        _tell_results(options.results, suite_again)
-        for list_of_them in (_result.failures, _result.errors):
-            list_of_them[:] = [each for each in list_of_them if not isinstance(each[0], unittest.TestCase)]
     _close(_result.failed())

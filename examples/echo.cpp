@@ -5,6 +5,7 @@
 #include "arguments.hpp"
 #include "deflate.hpp"
 #include "echo_page.hpp"
+#include "limits.hpp"
 #include "report.hpp"
 #include "stop_signals.hpp"
 #include "this_loop.hpp"
@@ -18,6 +19,8 @@ constexpr char help[] =
     "  --host HOST          address or name to listen on (127.0.0.1)\n"
     "  --port PORT          0 for any free one (9001)\n"
     "  --max-message BYTES  the largest message taken (16777216)\n"
+    "  --limit NAME=VALUE   any field of timtow::Limits, as message_time=60000: a number, or\n"
+    "                       milliseconds; may be given again\n"
     "  --origin ORIGIN      let in pages of another origin, or of \"any\"; may be given again\n"
     "  --trusted-proxy NET  believe what proxies of this network, as 10.0.0.0/8 or unix:, say of\n"
     "                       clients (X-Forwarded-For); may be given again\n"
@@ -50,6 +53,14 @@ void allow(timtow::OriginPolicy& origins, std::string_view origin) {
     origins.allowed.emplace_back(origin);
 }
 
+void limit(example::Arguments& arguments, timtow::Limits& limits) {
+  const std::string_view setting = arguments.value();
+  if (!example::set_limit(limits, setting))
+    arguments.refuse(
+        '"' + std::string{setting} +
+        "\" is not NAME=VALUE with a field of timtow::Limits; --help lists the options");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -66,6 +77,8 @@ int main(int argc, char** argv) {
       arguments.number(endpoint.port);
     else if (arguments.option() == "--max-message")
       arguments.number(options.limits.message_bytes);
+    else if (arguments.option() == "--limit")
+      limit(arguments, options.limits);
     else if (arguments.option() == "--origin")
       allow(options.origins, arguments.value());
     else if (arguments.option() == "--trusted-proxy")

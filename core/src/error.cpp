@@ -68,6 +68,8 @@ class Category final : public std::error_category {
         return "compressed beyond measure";
       case errc::idle_timeout:
         return "idle for too long";
+      case errc::message_timeout:
+        return "message took too long";
       case errc::close_timeout:
         return "closing took too long";
       case errc::connection_lost:

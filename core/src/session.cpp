@@ -418,10 +418,23 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
   return finished() ? never : clock_;
 }
 
-TimePoint Session::deadline_of_silence() const noexcept {
-  TimePoint due = never;
+// Of a message, or a frame's header, that has begun. Whoever is not read cannot end it.
+TimePoint Session::deadline_of_message(TimePoint now) noexcept {
+  if (!state_.in_message && !state_.in_atom) [[likely]]
+    return never;
+  TimePoint& begun = work_->begun;
+  if (!wants_read())
+    begun = never;
+  else if (begun == never)
+    begun = now;
+  const Duration time = options_.limits.message_time;
+  return time > Duration{} && begun != never ? later(begun, time) : never;
+}
+
+TimePoint Session::deadline_of_open(TimePoint now) noexcept {
+  TimePoint due = deadline_of_message(now);
   if (options_.limits.ping_interval > Duration{} && !pinged_ && !state_.hixie)
-    due = later(clock_, options_.limits.ping_interval);
+    due = std::min(due, later(clock_, options_.limits.ping_interval));
   if (options_.limits.idle_time > Duration{})
     due = std::min(due, later(clock_, options_.limits.idle_time));
   return due;
@@ -448,6 +461,12 @@ void Session::expire(TimePoint now) noexcept {
     return fail(close_code::policy_violation,
                 make_error(errc::idle_timeout, "silent for %lld ms, which is Limits::idle_time",
                            in_milliseconds(options_.limits.idle_time)));
+  if (now >= deadline_of_message(now))
+    return fail(close_code::policy_violation,
+                make_error(errc::message_timeout,
+                           "a message that has begun is not whole after %lld ms, which is "
+                           "Limits::message_time",
+                           in_milliseconds(options_.limits.message_time)));
   pinged_ = true;
   ping_is_alone_ = outbox_.empty();
   if (put_frame(Opcode::ping, true, {}) == errc::no_memory) fail_for_memory();

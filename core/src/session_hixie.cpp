@@ -109,6 +109,7 @@ void Session::begin_hixie_frame() noexcept {
 void Session::end_hixie_frame() noexcept {
   work_->hixie_next = Work::HixieNext::type;
   work_->quiet_bytes = 0;
+  work_->begun = never;
   state_.in_message = false;
   heard_ = true;
 }

@@ -19,6 +19,9 @@ constexpr std::size_t largest_read = 256 * 1024;
 // and its memory grows faster.
 constexpr std::size_t large_message = 64 * 1024;
 constexpr std::size_t first_read = 4096;
+// Room is made ahead only for messages of which so much has come: a header alone, whatever length
+// it announces, takes none.
+constexpr std::size_t worth_room = 2048;
 
 // Longer text is unmasked and checked in parts of this size: those that are ASCII need no check,
 // and the check of the others finds them in the nearest cache.
@@ -89,6 +92,7 @@ MutableBytes Session::best_space(MutableBytes usual) noexcept {
     return usual;
   const auto left = static_cast<std::size_t>(work.frame_left);
   Buffer& message = work.message;
+  if (message.size() < worth_room) return usual;
   const std::size_t least = grows_fast_ ? largest_read : usual_read;
   const std::size_t wanted = std::min(left, std::max(least, message.size()));
   if (message.reserve(wanted + fast_to_read) == nullptr)
@@ -123,7 +127,10 @@ std::optional<Event> Session::next_at_work() noexcept {
     return std::nullopt;
   }
   if (state_.phase == Phase::open) {
-    if (auto event = state_.hixie ? next_hixie() : next_frame()) return event;
+    if (auto event = state_.hixie ? next_hixie() : next_frame()) {
+      if (!state_.in_message) work_->begun = never;  // what comes behind it has its own time
+      return event;
+    }
   } else if (state_.phase == Phase::head) {
     if (auto event = next_head()) return event;
   } else if (state_.phase == Phase::deciding) {

@@ -89,6 +89,7 @@ struct Session::Work final : Pool::Record {
   FrameHeader frame;
   std::uint64_t frame_left = 0;  // bytes of this frame's payload still to come
   std::size_t quiet_bytes = 0;   // of a frame since the last sign of life
+  TimePoint begun = never;       // the message, or frame, that is coming; as deadline() saw it
 
   MessageType message_type = MessageType::binary;
   bool first_piece = false;  // streaming: no piece of this message was handed out yet

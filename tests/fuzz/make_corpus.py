@@ -207,6 +207,15 @@ def digit(value):
     return bytes([ord("0") + value])
 
 
+# What drafts 75 and 76 begin with.
+REQUEST_75 = b"GET /demo HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: example.org\r\nOrigin: http://example.org\r\n"
+REQUEST_76 = REQUEST_75 + b"Sec-WebSocket-Key1: 18x 6]8vM;54 *(5:  {   U1]8  z [  8\r\nSec-WebSocket-Key2: 1_ tx7X d  <  nw  334J702) 7]o}` 0\r\n"
+
+# "Hello", as RFC 7692 section 7.2.3.1 compresses it, whole and in two fragments.
+HELLO = b"\xf2\x48\xcd\xc9\xc9\x07\x00"
+COMPRESSED = (frame(TEXT, HELLO, rsv=4, key=KEY) + frame(TEXT, HELLO[:3], fin=False, rsv=4, key=KEY)
+              + frame(PING, b"?", key=KEY) + frame(CONTINUATION, HELLO[3:], key=KEY))
+
 # A slow frame, read in pieces so that what counts as a sign of life depends on their sum.
 SLOW = b"o:." + digit(8) + (b"." + digit(207)) * 9 + b"." + digit(177) + b"t0t0t0t0." + digit(15) + b"t0\n"
 
@@ -232,6 +241,18 @@ SESSIONS = {
     "server_tight_limits": b"oekw:s9\n" + FRAGMENTS + TALK,
     "server_output_full": b"ok:w0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0W0s0\n",
     "server_little_memory": b"oem:w0S0b0S0W0\n" + TALK + LARGE,
+    "server_pauses": b"oe:s9u5U9u0t0U0\n" + TALK + BYE,
+    "server_prepared": b"o:m9m0\n" + TALK + BYE,
+    "server_given_up": b"oe:s9g5\n" + TALK + BYE,
+    "server_times": b"oeT:191911101010t0\n" + FRAGMENTS + TALK,
+    "server_slow_message": b"oeT:" + b"151010" * 12 + b"\n" + FRAGMENTS * 3,
+    "server_some_limits": b"oeMO:s9s9\n" + FRAGMENTS + TALK + BYE,
+    "server_head_too_large": b"B:\n" + request("X: " + "y" * 400),
+    "server_fragments": b"oF:\n" + FRAGMENTS.replace(frame(CONTINUATION, b"lo", key=KEY), b"") * 4,
+    "server_draft": b"xe:s0\n" + REQUEST_76 + b"\r\nTm[K T2u\0Hello\xff\xff\0",
+    "server_draft_8": b"xe:s0\n" + request(sec_websocket_version="8") + TALK + BYE,
+    "server_compressed": b"oez:S9m9F0\n" + COMPRESSED + TALK + BYE,
+    "server_takes_over": b"oeZ:S9m9f9F0\n" + COMPRESSED * 2 + BYE,
     "client": b"ce:\n" + response() + TALK_OF_SERVER,
     "client_closes": b"coe:c5\n" + TALK_OF_SERVER + frame(CLOSE, close(1000)),
     "client_sends": b"co:s1S2b3f4p5F6q7n8\n" + TALK_OF_SERVER,
@@ -256,8 +277,6 @@ HIXIE_FRAMES = {
     "unfinished": b"\0unfin",
     "unfinished_length": b"\x90\x80",
 }
-REQUEST_75 = b"GET /demo HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: example.org\r\nOrigin: http://example.org\r\n"
-REQUEST_76 = REQUEST_75 + b"Sec-WebSocket-Key1: 18x 6]8vM;54 *(5:  {   U1]8  z [  8\r\nSec-WebSocket-Key2: 1_ tx7X d  <  nw  334J702) 7]o}` 0\r\n"
 RESPONSE_75 = b"HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nWebSocket-Origin: http://example.org\r\nWebSocket-Location: ws://example.org/\r\nWebSocket-Protocol: chat\r\n\r\n"
 RESPONSE_76 = RESPONSE_75.replace(b"WebSocket-", b"Sec-WebSocket-")
 

@@ -37,6 +37,7 @@ enum class errc {
   bad_compression,     // a compressed message cannot be decompressed; closed with 1007
   inflate_ratio,       // Limits::inflate_ratio; closed with 1009
   idle_timeout,        // Limits::idle_time; closed with 1008
+  message_timeout,     // Limits::message_time; closed with 1008
   close_timeout,       // Limits::close_time; the connection is cut
   connection_lost,     // the stream ended, or broke, without a close frame
   cancelled,           // our own side gave up: abort(), or a server that was destroyed

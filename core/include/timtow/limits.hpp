@@ -40,6 +40,9 @@ struct Limits {
   // inflate_free; 0 is any. The limit of message_bytes is for what it becomes.
   std::size_t inflate_ratio = 200;  // 1009 beyond
   std::size_t inflate_free = 1024 * 1024;
+  // From the first byte of a message, or of a frame's header, until it is whole. It does not pass
+  // while nothing is read: in a pause, or over the high water of output.
+  Duration message_time = std::chrono::minutes{5};  // 1008 when it passes
 
   // Output that the peer has not taken yet. Over the high water nothing more is read from the
   // peer until the low water is reached; a send that would pass output_bytes is refused.

@@ -225,7 +225,7 @@ class Session {
       clock_ = now;
     }
     at_ease_ = !pinged_;
-    return deadline_of_silence();
+    return deadline_of_open(now);
   }
   // Stands in for deadline() while is_calm(), on the way that every message takes: true when the
   // deadline has at most moved later since it was last asked for.
@@ -375,7 +375,8 @@ class Session {
   void cut() noexcept;
   std::optional<Event> take_ending() noexcept;
   TimePoint deadline_of_phase(TimePoint now) noexcept;
-  TimePoint deadline_of_silence() const noexcept;
+  TimePoint deadline_of_open(TimePoint now) noexcept;
+  TimePoint deadline_of_message(TimePoint now) noexcept;
 
   // All that a connection at rest owns: there may be many. The rest is Work.
   const SessionOptions& options_;

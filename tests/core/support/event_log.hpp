@@ -83,6 +83,8 @@ inline std::string name_of(const std::error_code& code) {
       return "inflate_ratio";
     case errc::idle_timeout:
       return "idle_timeout";
+    case errc::message_timeout:
+      return "message_timeout";
     case errc::close_timeout:
       return "close_timeout";
     case errc::connection_lost:

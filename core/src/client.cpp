@@ -207,7 +207,7 @@ class Client::Core final : public Connection::Owner,
   void call_in(Duration time) { loop_.timers().set(*this, loop_.now() + time); }
   void call_never() noexcept { loop_.timers().set(*this, never); }
 
-  void released() noexcept override {}
+  void released(std::uint32_t) noexcept override {}
 
   void due(TimePoint) noexcept override {
     const auto self = shared_from_this();

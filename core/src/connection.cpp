@@ -16,6 +16,11 @@ constexpr std::size_t small_payload = 256;
 
 const Handlers no_handlers;
 
+// Of which there may be many at once, so that the owner tells how many.
+bool is_told_in_sum(const std::error_code& code) noexcept {
+  return code == errc::too_many_connections || code == errc::too_many_of_one_address;
+}
+
 }  // namespace
 
 // -- Who holds connections ------------------------------------------------------------------------
@@ -76,6 +81,23 @@ void Connection::start(Transport& transport, const Request* request,
     pumping_ = false;
   }
   received(already_read);
+}
+
+void Connection::refuse(const Refusal& refusal, bool cut) noexcept {
+  const Loop::Batch batch{loop_};
+  if (cut)
+    session_.lost(refusal.error.code);
+  else if (const Error error = session_.reject(refusal))
+    session_.lost(error.code);
+  serve_later();
+}
+
+void Connection::meet() noexcept {
+  try {
+    if (const Refusal refusal = owner_.meet(*this)) refuse(refusal, security() != nullptr);
+  } catch (const std::bad_alloc&) {
+    refuse({503, make_error(errc::no_memory, "no memory to count the connection")}, true);
+  }
 }
 
 // -- What the transport tells ---------------------------------------------------------------------
@@ -167,7 +189,7 @@ void Connection::dispatch_other(const Event& event) {
     if (closed->response != nullptr && on.on_response) on.on_response(*this, *closed->response);
     if (opened_) {
       if (on.on_close) on.on_close(*this, *closed);
-    } else if (closed->error != nullptr && on.on_error) {
+    } else if (closed->error != nullptr && on.on_error && !is_told_in_sum(closed->error->code)) {
       on.on_error(*closed->error);
     }
     if (extra_ != nullptr) extra_->user_data.reset();
@@ -349,8 +371,9 @@ void Connection::run_deferred() noexcept {
   session_.drop_output();  // the application may keep us
   Owner& owner = owner_;
   const auto alive = owner.self_;
+  const std::uint32_t tag = tag_;
   owner.remove(id_);  // our last act
-  owner.released();
+  owner.released(tag);
 }
 
 // False when the stream broke at it, or there is no memory for what waits.

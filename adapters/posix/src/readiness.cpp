@@ -81,7 +81,8 @@ class Acceptor final : public Listener, private Ready {
 
   // False when there was none, or none could be had.
   bool accept_one(std::error_code& error) noexcept {
-    Descriptor fd = accept_from(fd_.get(), error);
+    sockaddr_storage from{};
+    Descriptor fd = accept_from(fd_.get(), from, error);
     if (!fd) {
       // Some peers are gone before they are accepted; the others are still there.
       const bool next = error == std::errc::connection_aborted;
@@ -89,7 +90,7 @@ class Acceptor final : public Listener, private Ready {
       return next;
     }
     ReadinessLoop& loop = loop_;  // accepted() may close this
-    open(loop, std::move(fd), events_.accepted());
+    open(loop, std::move(fd), events_.accepted(bytes_of(from)));
     return true;
   }
 

@@ -113,14 +113,14 @@ class Connection final : private TransportEvents, private Deferred, private Time
     // Server: whether the application is to see the request; otherwise it is answered as the
     // Refusal says. `client` is whose it is, where that is not the connection's peer. Throws
     // std::bad_alloc.
-    virtual Refusal admit(const Request&, const Connection&, std::optional<Endpoint>&) {
-      return {};
-    }
+    virtual Refusal admit(const Request&, Connection&, std::optional<Endpoint>&) { return {}; }
+    // Server: whether the peer may stay, whom a PROXY header has named. Throws std::bad_alloc.
+    virtual Refusal meet(Connection&) { return {}; }
     // Server: the subprotocol for an application without on_request, or why there has to be one.
     // Throws std::bad_alloc.
     virtual Refusal choose(const Request&, std::string_view&) { return {}; }
-    // A connection is over, and was let go of.
-    virtual void released() noexcept = 0;
+    // A connection is over, and was let go of; it had this tag.
+    virtual void released(std::uint32_t tag) noexcept = 0;
     std::size_t place_of(std::uint64_t id) const noexcept;
 
     const Handlers* called_ = &handlers_;
@@ -144,6 +144,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
   // waiting for the peer to end the stream.
   void go_away();
   void start(Transport& transport, const Request* request, MutableBytes already_read) noexcept;
+  // Server: answers in place of reading a request; or cuts the connection.
+  void refuse(const Refusal& refusal, bool cut) noexcept;
+  // Server: a PROXY header has told who the peer is. The owner may refuse it.
+  void meet() noexcept;
+  // What a server counts it by.
+  std::uint32_t tag() const noexcept { return tag_; }
+  void set_tag(std::uint32_t tag) noexcept { tag_ = tag; }
 
   // Null when it is over, which is after on_close.
   std::shared_ptr<Connection> keep() const noexcept { return owner_.find(id_); }
@@ -246,6 +253,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
     bool any() const noexcept { return std::bit_cast<std::uint8_t>(*this) != 0; }
   } unusual_;
+  std::uint32_t tag_ = 0;
   std::uint64_t id_;
   Loop& loop_;
   Owner& owner_;

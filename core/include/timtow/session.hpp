@@ -115,7 +115,8 @@ class Session {
   Error reject(int status, std::string_view body) noexcept {
     return respond({.status = status, .body = body, .headers = {}});
   }
-  // ... or as a Refusal says, whose error is then that of the closed event.
+  // ... or as a Refusal says, whose error is then that of the closed event. This may come before
+  // the request, which then is not read.
   Error reject(const Refusal& refusal) noexcept;
 
   // Client: sends the request. To be called first, and once.

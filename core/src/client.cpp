@@ -125,6 +125,8 @@ class Client::Core final : public Connection::Owner,
     return errc::ok;
   }
 
+  Metrics metrics() const noexcept { return Owner::metrics({&session_options_}, loop_); }
+
   // Cuts all that is left, and says nothing any more.
   void abandon() noexcept {
     const Loop::Batch batch{loop_};
@@ -148,6 +150,7 @@ class Client::Core final : public Connection::Owner,
     const Loop::Batch batch{loop_};
     pending_.reset();
     call_never();
+    ++metrics_.accepted;
     try {
       Connection& connection = add(self, loop_, Role::client, session_options_);
       if (const Error error = connection.request(request())) {
@@ -377,6 +380,8 @@ errc Client::close(CloseCode code, std::string_view reason) { return core_->clos
 bool Client::is_active() const noexcept { return core_->is_active(); }
 
 std::shared_ptr<Connection> Client::connection() const noexcept { return core_->connection(); }
+
+Metrics Client::metrics() const noexcept { return core_->metrics(); }
 
 errc Client::send(const Message& message) {
   const auto connection = core_->connection();

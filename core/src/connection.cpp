@@ -61,6 +61,16 @@ void Connection::Owner::remove(std::uint64_t id) noexcept {
     std::erase_if(held_, [](const Held& each) { return each.connection == nullptr; });
 }
 
+Metrics Connection::Owner::metrics(std::initializer_list<const SessionOptions*> all,
+                                   Loop& loop) const noexcept {
+  Metrics metrics = metrics_;
+  metrics.opening = size_ - metrics.open - metrics.closing;
+  for (const SessionOptions* each : all) metrics.add(each->traffic);
+  metrics.memory_in_use = loop.pool().in_use();
+  metrics.memory_budget = loop.pool().budget();
+  return metrics;
+}
+
 Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
                        const SessionOptions& options) noexcept
     : id_(id), loop_(loop), owner_(*owner), session_(role, loop.pool(), options) {
@@ -166,6 +176,8 @@ void Connection::open_if_accepted() {
   loop_.show(nullptr);
   if (session_.was_cut()) return;  // by the handler that accepted it
   opened_ = true;
+  ++owner_.metrics_.opened;
+  ++owner_.metrics_.open;
   if (const auto& on_open = owner_.handlers().on_open) on_open(*this);
 }
 
@@ -186,6 +198,7 @@ void Connection::dispatch_other(const Event& event) {
   } else if (const auto* pong = event.pong()) {
     if (on.on_pong) on.on_pong(*this, pong->payload);
   } else if (const auto* closed = event.closed()) {
+    count_end(*closed);
     if (closed->response != nullptr && on.on_response) on.on_response(*this, *closed->response);
     if (opened_) {
       if (on.on_close) on.on_close(*this, *closed);
@@ -206,6 +219,21 @@ void Connection::dispatch_other(const Event& event) {
     unusual_.open_due = true;
   }
   open_if_accepted();
+}
+
+void Connection::count_end(const Closed& closed) noexcept {
+  Metrics& metrics = owner_.metrics_;
+  ++metrics.closing;
+  if (opened_) {
+    --metrics.open;
+    metrics.closes_received.count(closed.code);
+    if (closed.sent != 0) metrics.closes_sent.count(closed.sent);
+  } else if (closed.error != nullptr) {
+    const Security* const its = security();
+    metrics.refused.count(*closed.error, its != nullptr && its->error());
+  } else {
+    ++metrics.answered;
+  }
 }
 
 // Answers a request that the owner does not want the application to see.
@@ -372,6 +400,7 @@ void Connection::run_deferred() noexcept {
   Owner& owner = owner_;
   const auto alive = owner.self_;
   const std::uint32_t tag = tag_;
+  --owner.metrics_.closing;
   owner.remove(id_);  // our last act
   owner.released(tag);
 }
@@ -407,6 +436,8 @@ void Connection::align() noexcept {
 
 // True when the connection is over.
 bool Connection::settle() noexcept {
+  std::uint64_t& largest = owner_.metrics_.largest_output;
+  largest = std::max<std::uint64_t>(largest, session_.output_size());
   if (unusual_.stalled && !unusual_.waiting && session_.output_size() != 0) {
     unusual_.waiting = true;
     transport_->write_later(session_.output());

@@ -51,10 +51,12 @@ class Server::Core final : public Connection::Owner,
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
   using Owner::size;
+  Metrics metrics() const noexcept { return Owner::metrics({&plain_, &secured_}, loop_); }
 
   TransportEvents* accepted(Bytes address) noexcept override { return accepted(address, nullptr); }
 
   TransportEvents* accepted(Bytes address, ServerSecurity* security) noexcept {
+    ++metrics_.accepted;
     try {
       const ServerCaps::Tag tag = caps_.tag_of(address_of(address), trusted_);
       Refusal refusal = caps_.judge(size());
@@ -64,12 +66,19 @@ class Server::Core final : public Connection::Owner,
       Way way = way_to(connection, security);
       return &way.release();
     } catch (const std::bad_alloc&) {
-      accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
+      ++metrics_.refused.memory;
+      tell(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
     }
   }
 
   void accept_failed(const Error& error) noexcept override {
+    const bool no_descriptors = error.code == std::errc::too_many_files_open ||
+                                error.code == std::errc::too_many_files_open_in_system;
+    ++(no_descriptors ? metrics_.accepts_without_descriptors : metrics_.accepts_failed);
+    tell(error);
+  }
+  void tell(const Error& error) noexcept {
     const auto self = shared_from_this();  // the handler may destroy the server
     if (const auto& on_error = handlers().on_error) on_error(error);
   }
@@ -110,6 +119,7 @@ class Server::Core final : public Connection::Owner,
       drop(connection);
       return error;
     }
+    ++metrics_.accepted;
     if (const Refusal refusal = count(connection, transport->peer()))
       connection.refuse(refusal, security != nullptr);
     way.start(*transport, request, input);
@@ -247,7 +257,9 @@ class Server::Core final : public Connection::Owner,
   }
 
   void note_turned_away(const Refusal& refusal) noexcept {
-    ++(refusal.error.code == errc::too_many_connections ? turned_away_.all : turned_away_.of_one);
+    const bool of_all = refusal.error.code == errc::too_many_connections;
+    ++(of_all ? turned_away_.all : turned_away_.of_one);
+    ++(of_all ? metrics_.refused.connections : metrics_.refused.of_one_address);
     if (turned_away_timer_.is_running()) return;
     try {
       turned_away_timer_.start(turned_away_time);
@@ -260,16 +272,16 @@ class Server::Core final : public Connection::Owner,
     const auto self = shared_from_this();  // the handler may destroy the server
     const TurnedAway sum = std::exchange(turned_away_, {});
     if (sum.all != 0)
-      accept_failed(make_error(errc::too_many_connections,
-                               "%llu peers were turned away: there were %zu connections, which is "
-                               "ServerOptions::connections; raise it, and the limit on open files?",
-                               sum.all, caps_.most()));
+      tell(make_error(errc::too_many_connections,
+                      "%llu peers were turned away: there were %zu connections, which is "
+                      "ServerOptions::connections; raise it, and the limit on open files?",
+                      sum.all, caps_.most()));
     if (sum.of_one != 0)
-      accept_failed(make_error(errc::too_many_of_one_address,
-                               "%llu peers were turned away: their address had %zu connections, "
-                               "which is ServerOptions::connections_per_address; if it is a "
-                               "proxy's, name that in trusted_proxies",
-                               sum.of_one, caps_.most_of_one()));
+      tell(make_error(errc::too_many_of_one_address,
+                      "%llu peers were turned away: their address had %zu connections, "
+                      "which is ServerOptions::connections_per_address; if it is a "
+                      "proxy's, name that in trusted_proxies",
+                      sum.of_one, caps_.most_of_one()));
   }
 
   // What stands between a transport and its connection: who takes the PROXY header off the stream,
@@ -413,6 +425,8 @@ Error Server::adopt(Socket socket, const Request& request, Bytes already_read) {
 void Server::shutdown(Duration deadline, std::function<void()> done) {
   core_->shutdown(deadline, std::move(done));
 }
+
+Metrics Server::metrics() const noexcept { return core_->metrics(); }
 
 std::size_t Server::size() const noexcept { return core_->size(); }
 

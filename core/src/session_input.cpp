@@ -32,6 +32,7 @@ Error broken(const char* sentence) noexcept {
 }  // namespace
 
 void Session::receive(MutableBytes bytes) noexcept {
+  options_.traffic.bytes_received += bytes.size();
   if (state_.is_plain() && input_.empty()) [[likely]]
     input_ = bytes;
   else
@@ -107,7 +108,7 @@ std::optional<Event> Session::next() noexcept {
 
 std::optional<Event> Session::next_of_any() noexcept {
   if (need_work()) {
-    if (auto event = next_at_work()) return event;
+    if (auto event = next_at_work()) return options_.traffic.count(*event), event;
     rest();
   } else if (state_.phase != Phase::ended) {
     fail_for_memory();
@@ -207,6 +208,10 @@ std::optional<Event> Session::next_whole_message() noexcept {
   }
   if (input_.size() < header_size + length || length > options_.limits.message_bytes)
     return std::nullopt;
+  // Counted here, where the options are at hand.
+  Traffic& traffic = options_.traffic;
+  ++traffic.messages_received;
+  traffic.message_bytes_received += length;
 
   const auto type = static_cast<MessageType>(first & 0xFU);
   const MutableBytes payload = input_.subspan(header_size, length);
@@ -220,6 +225,8 @@ std::optional<Event> Session::next_whole_message() noexcept {
     Utf8Checker utf8;
     const std::size_t good = utf8.check(payload);
     if (!utf8.complete()) {
+      --traffic.messages_received;
+      traffic.message_bytes_received -= length;
       fail_text(good);
       return std::nullopt;
     }

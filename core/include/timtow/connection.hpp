@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "timtow/event.hpp"
 #include "timtow/handshake.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/metrics.hpp"
 #include "timtow/security.hpp"
 #include "timtow/session.hpp"
 
@@ -91,7 +93,11 @@ class Connection final : private TransportEvents, private Deferred, private Time
         if (held_[i].connection != nullptr) function(*held_[i].connection);
     }
 
+    // With what the sessions of these options, and the loop's pool, know.
+    Metrics metrics(std::initializer_list<const SessionOptions*> all, Loop& loop) const noexcept;
+
     Handlers handlers_;
+    Metrics metrics_;  // what connections and owners count themselves
 
    private:
     friend class Connection;
@@ -230,6 +236,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   bool is_admitted(const Request& request) noexcept;
   void answer(const Request& request) noexcept;
   void open_if_accepted();
+  [[gnu::cold]] void count_end(const Closed& closed) noexcept;
   [[gnu::noinline]] errc send_otherwise(const Message& message);
   [[gnu::always_inline]] inline bool write_output() noexcept;
   void align() noexcept;

@@ -18,6 +18,8 @@
 #include <span>
 #include <utility>
 
+#include "timtow/session_options.hpp"
+
 namespace timtow {
 
 class MaskingKeySource;
@@ -71,6 +73,7 @@ class Pool {
   Block grow(Block block, std::size_t used, std::size_t size) noexcept;
 
   std::size_t in_use() const noexcept { return budget_ - budget_left_; }
+  std::size_t budget() const noexcept { return budget_; }
 
   // Counts memory that is not the pool's against its budget; false when that ran out.
   bool charge(std::size_t size) noexcept {
@@ -97,6 +100,8 @@ class Pool {
   std::unique_ptr<Record>& idle_codecs() noexcept { return idle_codecs_; }
   // Null when there is no memory for it.
   MaskingKeySource* masking_keys() noexcept;
+  // Of sessions that are given none.
+  const SessionOptions& default_options() const noexcept { return default_options_; }
 
  private:
   struct Free {
@@ -127,6 +132,7 @@ class Pool {
   std::size_t budget_left_;
   std::size_t keep_left_;
   OutputChunk* tray_ = nullptr;
+  const SessionOptions default_options_ = {};
   std::unique_ptr<Record> spare_;
   std::unique_ptr<Record> idle_codecs_;
   std::unique_ptr<MaskingKeySource> masking_keys_;

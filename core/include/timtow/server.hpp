@@ -21,6 +21,7 @@
 #include "timtow/forwarded.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/metrics.hpp"
 #include "timtow/origin_policy.hpp"
 #include "timtow/security.hpp"
 
@@ -97,6 +98,8 @@ class Server {
   // the first deadline counts. A server that was shut down listens and adopts no more.
   void shutdown(Duration deadline, std::function<void()> done = {});
 
+  // What has happened so far, and how it stands. On the loop's thread; others post().
+  Metrics metrics() const noexcept;
   // Open and opening connections.
   std::size_t size() const noexcept;
   // Null when it is gone.

@@ -165,6 +165,7 @@ class Session {
   Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
     if (size == 0) return;
+    options_.traffic.bytes_sent += size;
     outbox_.sent(size);
     took_ = true;
     if (state_.congested && outbox_.size() <= options_.limits.output_low_water)
@@ -332,10 +333,12 @@ class Session {
   [[gnu::noinline]] errc put_in_new_room(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
   errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
-  errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
-  void commit_output(OutputChunk& chunk, std::size_t size) noexcept;
-  void note_congestion() noexcept;
+  errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size,
+                  const Message& message) noexcept;
+  void commit_output(OutputChunk& chunk, std::size_t size, Bytes payload) noexcept;
+  void note_frame(Bytes payload) noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
+  errc put_control_frame(Opcode opcode, Bytes payload) noexcept;
   errc put_close(CloseCode code, std::string_view reason) noexcept;
   bool put_text(std::string_view text) noexcept;
   bool next_masking_key(MaskingKey& key) noexcept;

@@ -415,8 +415,10 @@ bool Connection::write_output() noexcept {
       session_.lost(std::exchange(error, {}));
       return false;
     }
-    session_.sent(taken);
-    if (taken < output.size_bytes()) [[unlikely]] {
+    if (taken == output.size_bytes()) [[likely]] {
+      session_.sent_some(taken);
+    } else {
+      session_.sent(taken);
       unusual_.stalled = true;
       session_.own_output();
       return !session_.was_cut();

@@ -208,10 +208,6 @@ std::optional<Event> Session::next_whole_message() noexcept {
   }
   if (input_.size() < header_size + length || length > options_.limits.message_bytes)
     return std::nullopt;
-  // Counted here, where the options are at hand.
-  Traffic& traffic = options_.traffic;
-  ++traffic.messages_received;
-  traffic.message_bytes_received += length;
 
   const auto type = static_cast<MessageType>(first & 0xFU);
   const MutableBytes payload = input_.subspan(header_size, length);
@@ -225,14 +221,14 @@ std::optional<Event> Session::next_whole_message() noexcept {
     Utf8Checker utf8;
     const std::size_t good = utf8.check(payload);
     if (!utf8.complete()) {
-      --traffic.messages_received;
-      traffic.message_bytes_received -= length;
       fail_text(good);
       return std::nullopt;
     }
   }
   input_ = input_.subspan(header_size + length);
   heard_ = true;
+  ++options_.traffic.messages_received;
+  options_.traffic.message_bytes_received += length;
   return Event{Message{type, payload}};
 }
 

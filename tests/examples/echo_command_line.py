@@ -55,7 +55,7 @@ class CommandLine(unittest.TestCase):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         for option in ("--host", "--port", "--max-message", "--origin", "--trusted-proxy",
-                       "--proxy-protocol", "--drafts", "--tls-cert", "--tls-key", "--quiet",
+                       "--proxy-protocol", "--drafts", "--tls-cert", "--tls-key", "--metrics", "--quiet",
                        "--help", "--version"):
             self.assertIn(f"  {option} ", result.stdout)
 

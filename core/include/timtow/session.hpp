@@ -164,7 +164,10 @@ class Session {
   // payloads: until own_output()).
   Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
-    if (size == 0) return;
+    if (size != 0) sent_some(size);
+  }
+  // The same of at least one byte.
+  void sent_some(std::size_t size) noexcept {
     options_.traffic.bytes_sent += size;
     outbox_.sent(size);
     took_ = true;

@@ -1,13 +1,16 @@
 // The echo server: one source for every loop. Open its address in a browser to talk to it.
+#include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "arguments.hpp"
 #include "deflate.hpp"
 #include "echo_page.hpp"
 #include "limits.hpp"
+#include "metrics.hpp"
 #include "report.hpp"
-#include "stop_signals.hpp"
+#include "signals.hpp"
 #include "this_loop.hpp"
 #include "timtow/timtow.hpp"
 #include "tls.hpp"
@@ -31,6 +34,9 @@ constexpr char help[] =
     "  --deflate-takeover   the same, each with what was said before in memory\n"
     "  --tls-cert FILE      speak TLS: its certificate, with those of its issuers, in PEM\n"
     "  --tls-key FILE       and its key\n"
+    "  --metrics PORT       serve metrics for Prometheus at http://127.0.0.1:PORT/metrics, and 0 "
+    "is\n"
+    "                       any free port; SIGUSR1 prints them in any case\n"
     "  --quiet              do not report connections\n"
     "  --help               print this\n"
     "  --version            print the version\n";
@@ -68,6 +74,7 @@ int main(int argc, char** argv) {
   timtow::ServerOptions options;
   std::string tls_cert;
   std::string tls_key;
+  std::optional<std::uint16_t> metrics_port;
   bool quiet = false;
   example::Arguments arguments{argc, argv, std::string{"echo-"} + this_loop::name, help};
   while (arguments.next()) {
@@ -97,6 +104,8 @@ int main(int argc, char** argv) {
       tls_cert = arguments.value();
     else if (arguments.option() == "--tls-key")
       tls_key = arguments.value();
+    else if (arguments.option() == "--metrics")
+      arguments.number(metrics_port.emplace());
     else if (arguments.option() == "--quiet")
       quiet = true;
     else
@@ -120,8 +129,12 @@ int main(int argc, char** argv) {
                 : server.listen(endpoint);
   if (error) arguments.refuse(error.text);
 
-  const example::StopSignals stop{
-      loop, [&] { server.shutdown(std::chrono::seconds{3}, [&] { loop.stop(); }); }};
+  const example::Signals signals{
+      loop, [&] { server.shutdown(std::chrono::seconds{3}, [&] { loop.stop(); }); },
+      [&] { example::print_metrics(server); }};
   example::announce(this_loop::name, server, is_secure ? "https" : "http");
+  example::MetricsServer metrics{loop, server};
+  if (metrics_port)
+    if (const auto refused = metrics.listen(*metrics_port)) arguments.refuse(refused.text);
   loop.run();
 }

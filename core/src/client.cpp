@@ -126,6 +126,8 @@ class Client::Core final : public Connection::Owner,
     return errc::ok;
   }
 
+  Metrics metrics() const noexcept { return Owner::metrics({&session_options_}, loop_); }
+
   // Cuts all that is left, and says nothing any more.
   void abandon() noexcept {
     const Loop::Batch batch{loop_};
@@ -149,6 +151,7 @@ class Client::Core final : public Connection::Owner,
     const Loop::Batch batch{loop_};
     pending_.reset();
     call_never();
+    ++metrics_.accepted;
     try {
       Connection& connection = add(self, loop_, Role::client, session_options_);
       if (const Error error = connection.request(request())) {
@@ -208,7 +211,7 @@ class Client::Core final : public Connection::Owner,
   void call_in(Duration time) { loop_.timers().set(*this, loop_.now() + time); }
   void call_never() noexcept { loop_.timers().set(*this, never); }
 
-  void released() noexcept override {}
+  void released(std::uint32_t) noexcept override {}
   void report(const Error& error) noexcept override {
     if (!is_muted()) tell(theirs_.on_error, error);
   }
@@ -384,6 +387,8 @@ errc Client::close(CloseCode code, std::string_view reason) { return core_->clos
 bool Client::is_active() const noexcept { return core_->is_active(); }
 
 std::shared_ptr<Connection> Client::connection() const noexcept { return core_->connection(); }
+
+Metrics Client::metrics() const noexcept { return core_->metrics(); }
 
 errc Client::send(const Message& message) {
   const auto connection = core_->connection();

@@ -17,6 +17,11 @@ constexpr std::size_t small_payload = 256;
 
 const Handlers no_handlers;
 
+// Of which there may be many at once, so that the owner tells how many.
+bool is_told_in_sum(const std::error_code& code) noexcept {
+  return code == errc::too_many_connections || code == errc::too_many_of_one_address;
+}
+
 }  // namespace
 
 // -- Who holds connections ------------------------------------------------------------------------
@@ -90,6 +95,16 @@ void Connection::Owner::remove(std::uint64_t id) noexcept {
     std::erase_if(held_, [](const Held& each) { return each.connection == nullptr; });
 }
 
+Metrics Connection::Owner::metrics(std::initializer_list<const SessionOptions*> all,
+                                   Loop& loop) const noexcept {
+  Metrics metrics = metrics_;
+  metrics.opening = size_ - metrics.open - metrics.closing;
+  for (const SessionOptions* each : all) metrics.add(each->traffic);
+  metrics.memory_in_use = loop.pool().in_use();
+  metrics.memory_budget = loop.pool().budget();
+  return metrics;
+}
+
 Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
                        const SessionOptions& options) noexcept
     : id_(id), loop_(loop), owner_(*owner), session_(role, loop.pool(), options) {
@@ -110,6 +125,23 @@ void Connection::start(Transport& transport, const Request* request,
     pumping_ = false;
   }
   received(already_read);
+}
+
+void Connection::refuse(const Refusal& refusal, bool cut) noexcept {
+  const Loop::Batch batch{loop_};
+  if (cut)
+    session_.lost(refusal.error.code);
+  else if (const Error error = session_.reject(refusal))
+    session_.lost(error.code);
+  serve_later();
+}
+
+void Connection::meet() noexcept {
+  try {
+    if (const Refusal refusal = owner_.meet(*this)) refuse(refusal, security() != nullptr);
+  } catch (const std::bad_alloc&) {
+    refuse({503, make_error(errc::no_memory, "no memory to count the connection")}, true);
+  }
 }
 
 // -- What the transport tells ---------------------------------------------------------------------
@@ -207,6 +239,8 @@ void Connection::open_if_accepted() {
   loop_.show(nullptr);
   if (session_.was_cut()) return;  // by the handler that accepted it
   opened_ = true;
+  ++owner_.metrics_.opened;
+  ++owner_.metrics_.open;
   if (const auto& on_open = owner_.handlers().on_open) on_open(*this);
 }
 
@@ -233,10 +267,11 @@ void Connection::dispatch_other(const Event& event) {
       }
       std::unique_ptr<Extra>& extra;
     } forget{extra_};
+    count_end(*closed);
     if (closed->response != nullptr && on.on_response) on.on_response(*this, *closed->response);
     if (opened_) {
       if (on.on_close) on.on_close(*this, *closed);
-    } else if (closed->error != nullptr && on.on_error) {
+    } else if (closed->error != nullptr && on.on_error && !is_told_in_sum(closed->error->code)) {
       on.on_error(*closed->error);
     }
   } else if (const auto* request = event.request()) {
@@ -252,6 +287,21 @@ void Connection::dispatch_other(const Event& event) {
     unusual_.open_due = true;
   }
   open_if_accepted();
+}
+
+void Connection::count_end(const Closed& closed) noexcept {
+  Metrics& metrics = owner_.metrics_;
+  ++metrics.closing;
+  if (opened_) {
+    --metrics.open;
+    metrics.closes_received.count(closed.code);
+    if (closed.sent != 0) metrics.closes_sent.count(closed.sent);
+  } else if (closed.error != nullptr) {
+    const Security* const its = security();
+    metrics.refused.count(*closed.error, its != nullptr && its->error());
+  } else {
+    ++metrics.answered;
+  }
 }
 
 // Answers a request that the owner does not want the application to see.
@@ -421,8 +471,10 @@ void Connection::run_deferred() noexcept {
   loop_.pool().settle();
   Owner& owner = owner_;
   const auto alive = owner.self_;
+  const std::uint32_t tag = tag_;
+  --owner.metrics_.closing;
   owner.remove(id_);  // our last act
-  owner.released();
+  owner.released(tag);
 }
 
 // False when the stream broke at it, or there is no memory for what waits.
@@ -456,6 +508,8 @@ void Connection::align() noexcept {
 
 // True when the connection is over.
 bool Connection::settle() noexcept {
+  std::uint64_t& largest = owner_.metrics_.largest_output;
+  largest = std::max<std::uint64_t>(largest, session_.output_size());
   if (session_.memory() > session_.limits().connection_bytes && !session_.is_ended()) {
     shed(make_error(errc::memory_budget, "it holds %zu bytes; Limits::connection_bytes is %zu",
                     session_.memory(), session_.limits().connection_bytes));

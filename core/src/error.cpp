@@ -52,6 +52,10 @@ class Category final : public std::error_category {
         return "a trusted proxy sent a malformed PROXY header";
       case errc::proxy_header_untrusted:
         return "a PROXY header came from an address that is not among the trusted proxies";
+      case errc::too_many_connections:
+        return "too many connections";
+      case errc::too_many_of_one_address:
+        return "too many connections of one address";
       case errc::no_subprotocol:
         return "no subprotocol in common";
       case errc::protocol_error:

@@ -14,8 +14,6 @@
 namespace timtow {
 namespace {
 
-constexpr SessionOptions default_options{};
-
 // How a session ends for which there is not even the memory to say so.
 const Error no_memory{make_error_code(errc::no_memory), {}};
 const Closed closed_without_memory{.code = close_code::abnormal,
@@ -51,7 +49,7 @@ FrameHeader header_of(Opcode opcode, bool fin, Bytes payload) noexcept {
 Session::Session(Role role, Pool& pool, const SessionOptions& options) noexcept
     : options_(options), is_client_(role == Role::client), outbox_(pool) {}
 
-Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, default_options) {}
+Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, pool.default_options()) {}
 
 Session::~Session() = default;
 
@@ -112,7 +110,7 @@ errc Session::put_short(std::byte first, Bytes payload) noexcept {
   std::byte* const to = chunk->room_begin();
   to[0] = first;
   to[1] = static_cast<std::byte>(payload.size());
-  commit_output(*chunk, 2 + payload.size());
+  commit_output(*chunk, 2 + payload.size(), payload);
   detail::copy_short(to + 2, payload.data(), payload.size());
   return errc::ok;
 }
@@ -123,7 +121,7 @@ errc Session::put_long(std::byte first, Bytes payload) noexcept {
   std::byte* const start = chunk->room_begin();
   *start = first;
   std::byte* const to = FrameHeader::write_length(start + 1, payload.size(), false);
-  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size());
+  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size(), payload);
   detail::copy_short(to, payload.data(), payload.size());
   return errc::ok;
 }
@@ -142,7 +140,7 @@ errc Session::put_masked(Opcode opcode, bool fin, Bytes payload) noexcept {
   std::byte* const start = chunk->room_begin();
   std::byte* const to = header.write(start);
   mask(to, payload.data(), payload.size(), header.key);
-  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size());
+  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size(), payload);
   return errc::ok;
 }
 
@@ -150,16 +148,19 @@ errc Session::put_borrowed(Opcode opcode, Bytes payload) noexcept {
   std::array<std::byte, max_frame_header> wire;
   const Bytes head{wire.data(), header_of(opcode, true, payload).write(wire.data())};
   if (!outbox_.append_and_borrow(head, payload)) return errc::no_memory;
-  note_congestion();
+  note_frame(payload);
   return errc::ok;
 }
 
-void Session::commit_output(OutputChunk& chunk, std::size_t size) noexcept {
+void Session::commit_output(OutputChunk& chunk, std::size_t size, Bytes payload) noexcept {
   outbox_.commit(chunk, size);
-  note_congestion();
+  note_frame(payload);
 }
 
-void Session::note_congestion() noexcept {
+// A frame was queued, of this payload before it was masked or compressed.
+void Session::note_frame(Bytes payload) noexcept {
+  ++options_.traffic.frames_sent;
+  options_.traffic.frame_bytes_sent += payload.size();
   if (outbox_.size() > options_.limits.output_high_water) [[unlikely]]
     state_.congested = true;
 }
@@ -186,12 +187,14 @@ errc Session::send(const PreparedMessage& message) noexcept {
   const std::size_t size = message.frame().size();
   const errc refused = check_output(size);
   if (refused != errc::ok) return send_otherwise(refused, message.message());
-  return sends_specially_ != 0 ? send_specially(message) : put_shared(message.shared(), size);
+  return sends_specially_ != 0 ? send_specially(message)
+                               : put_shared(message.shared(), size, message.message());
 }
 
-errc Session::put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept {
+errc Session::put_shared(const PreparedMessage::Shared& bytes, std::size_t size,
+                         const Message& message) noexcept {
   if (!outbox_.share(bytes, size)) return errc::no_memory;
-  note_congestion();
+  note_frame(message.payload);
   return errc::ok;
 }
 
@@ -213,7 +216,7 @@ errc Session::send_in_place(const Message& message) noexcept {
   std::byte* const start = const_cast<std::byte*>(message.payload.data()) - size;
   header.write(start);
   if (!outbox_.borrow({start, size + message.payload.size()})) return errc::no_memory;
-  note_congestion();
+  note_frame(message.payload);
   return errc::ok;
 }
 
@@ -233,6 +236,7 @@ errc Session::send_piece(const Message& piece, bool last) noexcept {
   const Opcode opcode = continues ? Opcode::continuation : static_cast<Opcode>(piece.type);
   result = is_compressing() ? put_piece(opcode, last, piece.payload)
                             : put_frame(opcode, last, piece.payload);
+  if (result == errc::ok && !last) ++options_.traffic.fragments_sent;
   if (result == errc::ok && continues == last) sends_specially_ ^= in_a_message;
   return result;
 }
@@ -241,7 +245,18 @@ errc Session::put_control(Opcode opcode, Bytes payload) noexcept {
   if (!is_open()) return errc::not_open;
   if (state_.hixie) return errc::unsupported_by_draft;
   if (payload.size() > max_control_payload) return errc::payload_too_long;
-  return put_frame(opcode, true, payload);
+  return put_control_frame(opcode, payload);
+}
+
+errc Session::put_control_frame(Opcode opcode, Bytes payload) noexcept {
+  const errc result = put_frame(opcode, true, payload);
+  if (result != errc::ok) return result;
+  Traffic& traffic = options_.traffic;
+  ++(opcode == Opcode::ping   ? traffic.pings_sent
+     : opcode == Opcode::pong ? traffic.pongs_sent
+                              : traffic.closes_sent);
+  traffic.control_bytes_sent += payload.size();
+  return errc::ok;
 }
 
 errc Session::ping(Bytes payload) noexcept { return put_control(Opcode::ping, payload); }
@@ -258,7 +273,7 @@ errc Session::put_close(CloseCode code, std::string_view reason) noexcept {
     std::copy_n(as_bytes(reason).data(), reason.size(), payload.data() + 2);
     size = 2 + reason.size();
   }
-  const errc result = put_frame(Opcode::close, true, Bytes{payload.data(), size});
+  const errc result = put_control_frame(Opcode::close, Bytes{payload.data(), size});
   if (result != errc::ok) return result;
   sent_code_ = code & 0x1FFFU;
   state_.close_sent = true;
@@ -469,7 +484,7 @@ void Session::expire(TimePoint now) noexcept {
                            in_milliseconds(options_.limits.message_time)));
   pinged_ = true;
   ping_is_alone_ = outbox_.empty();
-  if (put_frame(Opcode::ping, true, {}) == errc::no_memory) fail_for_memory();
+  if (put_control_frame(Opcode::ping, {}) == errc::no_memory) fail_for_memory();
 }
 
 }  // namespace timtow

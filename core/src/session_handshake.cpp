@@ -186,7 +186,8 @@ Error Session::respond(const Reply& reply) noexcept {
 }
 
 Error Session::reject(const Refusal& refusal) noexcept {
-  if (state_.phase != Phase::deciding) return nothing_waits();
+  const bool before_a_request = !is_client_ && state_.phase == Phase::head;
+  if (state_.phase != Phase::deciding && !before_a_request) return nothing_waits();
   refuse_or_cut(refusal);
   return {};
 }

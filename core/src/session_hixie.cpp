@@ -241,7 +241,8 @@ errc Session::send_hixie(const Message& message, bool first, bool last) noexcept
   if (first) *to++ = text_begin;
   to = std::copy(text.begin(), text.end(), to);
   if (last) *to++ = text_end;
-  commit_output(*chunk, static_cast<std::size_t>(to - chunk->room_begin()));
+  commit_output(*chunk, static_cast<std::size_t>(to - chunk->room_begin()), text);
+  if (!last) ++options_.traffic.fragments_sent;
   sends_specially_ = last ? 0 : in_a_message;
   return errc::ok;
 }

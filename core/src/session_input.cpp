@@ -35,6 +35,7 @@ Error broken(const char* sentence) noexcept {
 }  // namespace
 
 void Session::receive(MutableBytes bytes) noexcept {
+  options_.traffic.bytes_received += bytes.size();
   if (state_.is_plain() && input_.empty()) [[likely]]
     input_ = bytes;
   else
@@ -112,6 +113,7 @@ std::optional<Event> Session::next() noexcept {
 std::optional<Event> Session::next_of_any() noexcept {
   if (need_work()) {
     auto event = next_at_work();
+    if (event) options_.traffic.count(*event);
     rest();
     if (event) return event;
   } else if (state_.phase != Phase::ended) {
@@ -234,6 +236,8 @@ std::optional<Event> Session::next_whole_message() noexcept {
   }
   input_ = input_.subspan(header_size + length);
   heard_ = true;
+  ++options_.traffic.messages_received;
+  options_.traffic.message_bytes_received += length;
   return Event{Message{type, payload}};
 }
 

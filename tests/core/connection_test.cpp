@@ -34,7 +34,7 @@ class Keeper final : public Connection::Owner {
   using Owner::size;
 
  private:
-  void released() noexcept override {}
+  void released(std::uint32_t) noexcept override {}
 };
 
 }  // namespace

@@ -55,7 +55,8 @@ class CommandLine(unittest.TestCase):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         for option in ("--host", "--port", "--max-message", "--limit", "--origin", "--trusted-proxy",
-                       "--forwarded", "--proxy-protocol", "--drafts", "--tls-cert", "--tls-key", "--quiet",
+                       "--forwarded", "--proxy-protocol", "--drafts", "--tls-cert", "--tls-key", "--metrics",
+                       "--quiet",
                        "--help", "--version"):
             self.assertIn(f"  {option} ", result.stdout)
 

@@ -148,7 +148,7 @@ def tearDownModule():
 def client_of(server):
     """Who the next client is, as the server says."""
     while True:
-        line = server._first_line()
+        line = server.line()
         if match := re.fullmatch(r"\d+: open, from (\S+)", line):
             return match[1]
         if not re.fullmatch(r"\d+: closed, .*", line):

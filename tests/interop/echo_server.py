@@ -50,7 +50,7 @@ class Server:
                                          stdout=subprocess.PIPE, stderr=self._stderr)
         cleanup.callback(self.kill)
         _servers.append(self)
-        line = self._first_line()
+        line = self.line()
         match = re.fullmatch(ready, line)
         if not match:
             self.kill()
@@ -62,7 +62,8 @@ class Server:
         self.address = (self.host, self.port)
         self.authority = f"{self.host}:{self.port}"
 
-    def _first_line(self):
+    def line(self):
+        """The next line of its stdout."""
         deadline = time.monotonic() + TIMEOUT
         stdout = self._process.stdout.fileno()
         line = b""

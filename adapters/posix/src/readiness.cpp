@@ -111,14 +111,15 @@ class Acceptor final : public Listener, private Ready {
 
   // False when there was none, or none could be had.
   bool accept_one(std::error_code& error) noexcept {
-    Descriptor fd = accept_from(fd_.get(), error);
+    sockaddr_storage from{};
+    Descriptor fd = accept_from(fd_.get(), from, error);
     if (!fd) {
       const bool next = is_of_a_peer(error);
       if (next || would_block(error)) error.clear();
       return next;
     }
     ReadinessLoop& loop = loop_;  // accepted() may close this
-    open(loop, std::move(fd), events_.accepted());
+    open(loop, std::move(fd), events_.accepted(bytes_of(from)));
     return true;
   }
 

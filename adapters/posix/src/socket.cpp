@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,7 +16,9 @@
 #include <csignal>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <memory>
+#include <span>
 
 namespace timtow::posix {
 namespace {
@@ -231,10 +234,26 @@ Endpoint peer_endpoint(int fd) {
   return peer;
 }
 
-Descriptor accept_from(int listener, std::error_code& error) noexcept {
-  Descriptor fd{accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+Descriptor accept_from(int listener, sockaddr_storage& from, std::error_code& error) noexcept {
+  socklen_t size = sizeof from;
+  auto* const any = reinterpret_cast<sockaddr*>(&from);
+  Descriptor fd{accept4(listener, any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)};
   if (!fd) error = last_error();
   return fd;
+}
+
+Bytes bytes_of(const sockaddr_storage& address) noexcept {
+  if (address.ss_family == AF_INET)
+    return std::as_bytes(std::span{&reinterpret_cast<const sockaddr_in&>(address).sin_addr, 1});
+  if (address.ss_family == AF_INET6)
+    return std::as_bytes(std::span{&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, 1});
+  return {};
+}
+
+std::size_t most_descriptors() noexcept {
+  rlimit limit{};
+  const bool is_known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return is_known ? limit.rlim_cur : std::numeric_limits<std::size_t>::max();
 }
 
 void send_at_once(int fd) noexcept {

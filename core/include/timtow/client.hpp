@@ -20,6 +20,7 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/metrics.hpp"
 #include "timtow/proxy.hpp"
 #include "timtow/security.hpp"
 
@@ -98,6 +99,9 @@ class Client {
   errc send(const Message& message);
   errc send(std::string_view text) { return send(Message{MessageType::text, as_bytes(text)}); }
   errc send(Bytes binary) { return send(Message{MessageType::binary, binary}); }
+
+  // What has happened so far, over all connections. On the loop's thread; others post().
+  Metrics metrics() const noexcept;
 
  private:
   class Core;

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "timtow/forwarded.hpp"
 #include "timtow/handshake.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/metrics.hpp"
 #include "timtow/security.hpp"
 #include "timtow/session.hpp"
 
@@ -98,7 +100,11 @@ class Connection final : private TransportEvents, private Deferred, private Time
         if (held_[i].connection != nullptr) function(*held_[i].connection);
     }
 
+    // With what the sessions of these options, and the loop's pool, know.
+    Metrics metrics(std::initializer_list<const SessionOptions*> all, Loop& loop) const noexcept;
+
     Handlers handlers_;
+    Metrics metrics_;  // what connections and owners count themselves
 
    private:
     friend class Connection;
@@ -119,14 +125,14 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
     // Server: whether the application is to see the request; otherwise it is answered as the
     // Refusal says. `told`: what proxies in front tell of it. Throws std::bad_alloc.
-    virtual Refusal admit(const Request&, const Connection&, std::optional<Forwarded>&) {
-      return {};
-    }
+    virtual Refusal admit(const Request&, Connection&, std::optional<Forwarded>&) { return {}; }
+    // Server: whether the peer may stay, whom a PROXY header has named. Throws std::bad_alloc.
+    virtual Refusal meet(Connection&) { return {}; }
     // Server: the subprotocol for an application without on_request, or why there has to be one.
     // Throws std::bad_alloc.
     virtual Refusal choose(const Request&, std::string_view&) { return {}; }
-    // A connection is over, and was let go of.
-    virtual void released() noexcept = 0;
+    // A connection is over, and was let go of; it had this tag.
+    virtual void released(std::uint32_t tag) noexcept = 0;
     std::size_t largest() const noexcept override;
     std::size_t shed(std::size_t size, std::size_t wanted) noexcept override;
     std::size_t place_of(std::uint64_t id) const noexcept;
@@ -152,6 +158,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
   // waiting for the peer to end the stream.
   void go_away();
   void start(Transport& transport, const Request* request, MutableBytes already_read) noexcept;
+  // Server: answers in place of reading a request; or cuts the connection.
+  void refuse(const Refusal& refusal, bool cut) noexcept;
+  // Server: a PROXY header has told who the peer is. The owner may refuse it.
+  void meet() noexcept;
+  // What a server counts it by.
+  std::uint32_t tag() const noexcept { return tag_; }
+  void set_tag(std::uint32_t tag) noexcept { tag_ = tag; }
 
   // Null when it is over, which is after on_close.
   std::shared_ptr<Connection> keep() const noexcept { return owner_.find(id_); }
@@ -234,6 +247,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   bool is_admitted(const Request& request) noexcept;
   void answer(const Request& request);
   void open_if_accepted();
+  [[gnu::cold]] void count_end(const Closed& closed) noexcept;
   [[gnu::noinline]] errc send_otherwise(const Message& message);
   [[gnu::always_inline]] inline bool write_output() noexcept;
   void align() noexcept;
@@ -259,6 +273,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
 
     bool any() const noexcept { return std::bit_cast<std::uint8_t>(*this) != 0; }
   } unusual_;
+  std::uint32_t tag_ = 0;
   std::uint64_t id_;
   Loop& loop_;
   Owner& owner_;

@@ -26,8 +26,10 @@ enum class errc {
   bad_proxy_answer,      // ClientOptions::proxy gave no answer that can be read
   proxy_header_missing,  // a trusted proxy sent no PROXY header; see ServerOptions::proxy_protocol
   bad_proxy_header,      // it sent a malformed one
-  proxy_header_untrusted,  // somebody else sent one
-  no_subprotocol,          // none that the client offers is ours, and one has to be; answered 400
+  proxy_header_untrusted,   // somebody else sent one
+  too_many_connections,     // ServerOptions::connections; answered 503
+  too_many_of_one_address,  // ServerOptions::connections_per_address; answered 503
+  no_subprotocol,           // none that the client offers is ours, and one has to be; answered 400
 
   // The connection.
   protocol_error,      // the peer broke RFC 6455; closed with 1002

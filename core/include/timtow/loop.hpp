@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -90,8 +91,9 @@ class Transport {
 
 class AcceptEvents {
  public:
-  // A peer has connected. Returns whom to tell, opened() first; null to close it unseen.
-  virtual TransportEvents* accepted() noexcept = 0;
+  // A peer has connected, from this address: 4 bytes of IPv4, 16 of IPv6, the most significant
+  // first; none of a Unix socket. Returns whom to tell, opened() first; null to close it unseen.
+  virtual TransportEvents* accepted(Bytes address) noexcept = 0;
   // Accepting failed. Where descriptors or memory ran out, the adapter pauses and goes on by
   // itself.
   virtual void accept_failed(const Error& error) noexcept = 0;
@@ -207,6 +209,10 @@ class Loop : private Strain, private Deferred {
   virtual void run() = 0;
   // Makes run() return soon. From the loop's thread, or post()ed, while run() is under way.
   virtual void stop() noexcept = 0;
+  // How many descriptors the process may have; the largest number where that is not known.
+  virtual std::size_t most_descriptors() const noexcept {
+    return std::numeric_limits<std::size_t>::max();
+  }
 
   // -- What an application uses -----------------------------------------------------------------
 

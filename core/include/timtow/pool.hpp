@@ -18,6 +18,8 @@
 #include <span>
 #include <utility>
 
+#include "timtow/session_options.hpp"
+
 namespace timtow {
 
 class MaskingKeySource;
@@ -80,6 +82,7 @@ class Pool {
   Block grow(Block block, std::size_t used, std::size_t size) noexcept;
 
   std::size_t in_use() const noexcept { return budget_ - budget_left_; }
+  std::size_t budget() const noexcept { return budget_; }
 
   // Bytes that may be out at once from now on; fewer than are out already count as those. Whoever
   // draws upon the last eighth is told of to `strain`, which may be null.
@@ -118,6 +121,8 @@ class Pool {
   std::uint64_t& dropped() noexcept { return dropped_; }
   // Null when there is no memory for it.
   MaskingKeySource* masking_keys() noexcept;
+  // Of sessions that are given none.
+  const SessionOptions& default_options() const noexcept { return default_options_; }
 
  private:
   struct Free {
@@ -154,6 +159,7 @@ class Pool {
   std::size_t keep_left_;
   std::uint64_t dropped_ = 0;
   OutputChunk* tray_ = nullptr;
+  const SessionOptions default_options_ = {};
   std::unique_ptr<Record> spare_;
   std::unique_ptr<Record> idle_codecs_;
   std::unique_ptr<MaskingKeySource> masking_keys_;

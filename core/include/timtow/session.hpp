@@ -129,7 +129,8 @@ class Session {
   Error reject(int status, std::string_view body) noexcept {
     return respond({.status = status, .body = body, .headers = {}});
   }
-  // ... or as a Refusal says, whose error is then that of the closed event.
+  // ... or as a Refusal says, whose error is then that of the closed event. This may come before
+  // the request, which then is not read.
   Error reject(const Refusal& refusal) noexcept;
 
   // Client: sends the request. To be called first, and once.
@@ -180,6 +181,7 @@ class Session {
   Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
     if (size != 0) {
+      options_.traffic.bytes_sent += size;
       outbox_.sent(size);
       took_ = took_ | had_to_wait_;
       if (state_.congested && outbox_.size() <= options_.limits.output_low_water) relieve();
@@ -362,10 +364,12 @@ class Session {
   [[gnu::noinline]] errc put_in_new_room(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
   errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
-  errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
-  void commit_output(OutputChunk& chunk, std::size_t size) noexcept;
-  void note_congestion() noexcept;
+  errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size,
+                  const Message& message) noexcept;
+  void commit_output(OutputChunk& chunk, std::size_t size, Bytes payload) noexcept;
+  void note_frame(Bytes payload) noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
+  errc put_control_frame(Opcode opcode, Bytes payload) noexcept;
   errc put_close(CloseCode code, std::string_view reason) noexcept;
   bool put_text(std::string_view text) noexcept;
   bool next_masking_key(MaskingKey& key) noexcept;

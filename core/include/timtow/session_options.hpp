@@ -1,10 +1,13 @@
 // What a session is told before it begins, and sessions share: a server has one of these for all.
+// They count in it, so the sessions of two threads need two.
 #pragma once
 
-#include "timtow/compression.hpp"
 #include "timtow/limits.hpp"
+#include "timtow/metrics.hpp"
 
 namespace timtow {
+
+class Compression;
 
 struct SessionOptions {
   Limits limits = {};
@@ -15,6 +18,9 @@ struct SessionOptions {
   bool secure = false;
   // Offered or accepted; null for none. Outlives the sessions.
   const Compression* compression = nullptr;
+
+  // What they have done.
+  mutable Traffic traffic = {};
 };
 
 }  // namespace timtow

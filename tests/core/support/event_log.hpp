@@ -67,6 +67,10 @@ inline std::string name_of(const std::error_code& code) {
       return "bad_proxy_header";
     case errc::proxy_header_untrusted:
       return "proxy_header_untrusted";
+    case errc::too_many_connections:
+      return "too_many_connections";
+    case errc::too_many_of_one_address:
+      return "too_many_of_one_address";
     case errc::no_subprotocol:
       return "no_subprotocol";
     case errc::protocol_error:

@@ -27,6 +27,7 @@
 
 #include "support/event_log.hpp"
 #include "support/wire.hpp"
+#include "timtow/ip_address.hpp"
 #include "timtow/loop.hpp"
 
 // So that a failed comparison of logs shows them.
@@ -189,7 +190,11 @@ class FakeLoop final : public timtow::Loop {
     return peer;
   }
   // The same for tests in which memory runs out: what belongs to the test was there before.
-  void accept(Peer& peer) { hand_over(peer, listeners_.front()->events.accepted()); }
+  void accept(Peer& peer) {
+    const auto from = timtow::IpAddress::of_host(peer.address.host);
+    const timtow::Bytes bytes = from ? std::as_bytes(std::span{from->bytes()}) : timtow::Bytes{};
+    hand_over(peer, listeners_.front()->events.accepted(bytes));
+  }
 
   // What resolve() finds, or fails with; while it waits, nothing is told.
   std::vector<timtow::Endpoint> addresses{{.host = "192.0.2.1", .port = 80, .path = {}}};
@@ -276,6 +281,9 @@ class FakeLoop final : public timtow::Loop {
   }
 
   timtow::TimePoint time() const { return time_; }
+
+  std::size_t descriptors = any_number;  // that the process may have
+  std::size_t most_descriptors() const noexcept override { return descriptors; }
 
   // Fails the next listen() or adopt(), or the transport of the next connection.
   std::error_code fail_next;

@@ -68,8 +68,12 @@ std::error_code connect_result(int fd) noexcept;
 Endpoint local_endpoint(int fd);
 // As Transport::peer().
 Endpoint peer_endpoint(int fd);
-// The next connection of a listening socket.
-Descriptor accept_from(int listener, std::error_code& error) noexcept;
+// The next connection of a listening socket, and where it is from.
+Descriptor accept_from(int listener, sockaddr_storage& from, std::error_code& error) noexcept;
+// The bytes of an address of IPv4 or IPv6; none of any other.
+Bytes bytes_of(const sockaddr_storage& address) noexcept;
+// The limit on open files, as it is now.
+std::size_t most_descriptors() noexcept;
 // Lets small writes leave without waiting for more (TCP_NODELAY): one of ours holds all there is.
 // What a listening socket accepts has it from there.
 void send_at_once(int fd) noexcept;

@@ -85,7 +85,7 @@ class Client::Core final : public Connection::Owner,
     if (Error error = Url::parse(options_.url, url)) return error;
     if (url.is_secure && options_.tls == nullptr)
       return make_error(errc::tls_needed,
-                        "for %.100s a TLS context is needed: set ClientOptions::tls",
+                        "for %.*s a TLS context is needed: set ClientOptions::tls", shown_size(),
                         options_.url.c_str());
     std::optional<Proxy> proxy;
     if (Error error = choose_proxy(options_, url, proxy)) return error;
@@ -153,8 +153,9 @@ class Client::Core final : public Connection::Owner,
     call_never();
     ++metrics_.accepted;
     try {
+      const ClientRequest ours = request();
       Connection& connection = add(self, loop_, Role::client, session_options_);
-      if (const Error error = connection.request(request())) {
+      if (const Error error = connection.request(ours)) {
         remove(connection.id());
         attempt_failed(error.code, error.text.c_str());
         return nullptr;
@@ -274,10 +275,15 @@ class Client::Core final : public Connection::Owner,
     connect_to_next();
   }
 
+  // How much of the URL errors show: its query may have a token.
+  int shown_size() const noexcept {
+    return static_cast<int>(std::min<std::size_t>(options_.url.find('?'), 100));
+  }
+
   // Before there was a connection.
   void attempt_failed(std::error_code code, const char* cause) noexcept {
-    failed(true, make_error(code, "cannot connect to %.100s%s: %s", options_.url.c_str(),
-                            proxy_ ? " (through its proxy)" : "", cause));
+    failed(true, make_error(code, "cannot connect to %.*s%s: %s", shown_size(),
+                            options_.url.c_str(), proxy_ ? " (through its proxy)" : "", cause));
   }
 
   // -- What the connection tells ------------------------------------------------------------------
@@ -296,7 +302,7 @@ class Client::Core final : public Connection::Owner,
   void handshake_failed(const Error& error) {
     if (current_ == nullptr) return;  // it was given up, and what has begun since is another one
     failed(!is_final(error.code, status_),
-           make_error(error.code, "the opening handshake with %.100s failed: %s",
+           make_error(error.code, "the opening handshake with %.*s failed: %s", shown_size(),
                       options_.url.c_str(), error.text.c_str()));
   }
 

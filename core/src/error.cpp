@@ -119,6 +119,17 @@ class Category final : public std::error_category {
 
 bool is_not_ascii(char c) noexcept { return static_cast<unsigned char>(c) > 0x7F; }
 
+bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
+// What a terminal or a log would take for more than text: C0, DEL, and C1, which in UTF-8 is the
+// byte C2 and one up to 9F.
+void replace_controls(std::string& text) {
+  for (std::size_t i = 0; i + 1 < text.size(); ++i)
+    if (text[i] == '\xC2' && static_cast<unsigned char>(text[i + 1]) < 0xA0)
+      text.replace(i, 2, 1, '?');
+  std::replace_if(text.begin(), text.end(), is_control, '?');
+}
+
 }  // namespace
 
 const std::error_category& error_category() noexcept {
@@ -138,6 +149,7 @@ Error make_error(std::error_code code, const char* format, ...) noexcept {
     // What a peer sent may be part of it, and it may become the body of a response.
     if (!is_utf8(as_bytes(error.text)))
       std::replace_if(error.text.begin(), error.text.end(), is_not_ascii, '?');
+    replace_controls(error.text);
   } catch (const std::bad_alloc&) {
     // The code says what happened.
   }

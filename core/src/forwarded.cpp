@@ -3,20 +3,27 @@
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace timtow {
 namespace {
 
-// A token, or a quoted string without its quotes and backslashes.
-std::string unquoted(std::string_view text) {
-  if (text.size() < 2 || !text.starts_with('"') || !text.ends_with('"')) return std::string{text};
+// A quoted string without its quotes and backslashes, or a text that has neither. (What is no
+// token, such as 192.0.2.1:80, many send unquoted.) Nothing else: behind a quote that a client has
+// left open, those of the next proxy are the wrong way round.
+std::optional<std::string> unquoted(std::string_view text) {
+  if (!text.starts_with('"')) {
+    if (text.find_first_of("\"\\") != std::string_view::npos) return std::nullopt;
+    return std::string{text};
+  }
   std::string plain;
-  for (std::size_t i = 1; i + 1 < text.size(); ++i) {
-    if (text[i] == '\\' && i + 2 < text.size()) ++i;
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '"') return i + 1 == text.size() ? std::optional{plain} : std::nullopt;
+    if (text[i] == '\\' && ++i == text.size()) break;
     plain += text[i];
   }
-  return plain;
+  return std::nullopt;
 }
 
 // The parameters of one proxy.
@@ -26,8 +33,15 @@ struct Hop {
   std::string scheme;
 };
 
-// RFC 7239 section 4: for=192.0.2.60;proto=http;by=203.0.113.43. False when it is not that.
+// RFC 7239 section 4: for=192.0.2.60;proto=http;by=203.0.113.43. False when it is not that, or
+// tells one of these twice.
 bool parse_hop(std::string_view text, Hop& hop) {
+  struct {
+    const char* name;
+    std::string& to;
+    bool came;
+  } wanted[] = {
+      {"for", hop.client, false}, {"host", hop.host, false}, {"proto", hop.scheme, false}};
   while (!text.empty()) {
     bool quoted = false;
     std::size_t end = 0;
@@ -41,13 +55,32 @@ bool parse_hop(std::string_view text, Hop& hop) {
     text.remove_prefix(std::min(end + 1, text.size()));
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
-    if (quoted || equals == std::string_view::npos) return false;
+    if (equals == std::string_view::npos) return false;
     const std::string_view name = pair.substr(0, equals);
-    for (const auto& [wanted, to] : {std::pair{"for", &hop.client}, std::pair{"host", &hop.host},
-                                     std::pair{"proto", &hop.scheme}})
-      if (equal_ignoring_case(name, wanted)) *to = unquoted(pair.substr(equals + 1));
+    std::optional<std::string> value = unquoted(pair.substr(equals + 1));
+    if (!is_token(name) || !value) return false;
+    for (auto& each : wanted) {
+      if (!equal_ignoring_case(name, each.name)) continue;
+      if (std::exchange(each.came, true)) return false;
+      each.to = std::move(*value);
+    }
   }
   return true;
+}
+
+// What stands between commas, over all headers of that name. Quotes mean nothing there: a client
+// could hide with one what a proxy appends to its header.
+std::vector<std::string_view> split(const Headers& headers, std::string_view name) {
+  std::vector<std::string_view> all;
+  for (const Header& header : headers) {
+    if (!equal_ignoring_case(header.name, name)) continue;
+    for (std::string_view rest = header.value; !rest.empty();) {
+      const auto end = std::min(rest.find(','), rest.size());
+      if (const auto each = trimmed(rest.substr(0, end)); !each.empty()) all.push_back(each);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  return all;
 }
 
 // One for each proxy; of X-Forwarded-Host and -Proto the last are of the last, and where there are
@@ -59,10 +92,10 @@ std::vector<Hop> hops_of(const Headers& headers, ForwardedHeader header) {
       if (!parse_hop(element, hops.emplace_back())) hops.back() = {};
     return hops;
   }
-  for (const std::string_view address : headers.list("X-Forwarded-For"))
+  for (const std::string_view address : split(headers, "X-Forwarded-For"))
     hops.push_back({std::string{address}, {}, {}});
   const auto spread = [&](const char* name, std::string Hop::*to) {
-    const auto values = headers.list(name);
+    const auto values = split(headers, name);
     for (std::size_t i = 0; i < hops.size() && !values.empty(); ++i)
       hops[hops.size() - 1 - i].*to = values[values.size() - 1 - std::min(i, values.size() - 1)];
   };
@@ -112,7 +145,8 @@ std::optional<Forwarded> parse_forwarded(const Request& request, const Endpoint&
   std::optional<Forwarded> told;
   for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
     Endpoint from;
-    if (!parse_node(hop->client, from)) break;
+    // Whoever wrote it is a proxy, and the client is not that.
+    if (!parse_node(hop->client, from)) from = {.host = "unknown", .port = 0, .path = {}};
     told = {from, hop->host, known_scheme(hop->scheme)};
     if (!trusted.contains(from)) break;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <span>
 #include <utility>
 
 namespace timtow {
@@ -68,6 +69,26 @@ bool same_bits(const IpAddress& a, const IpAddress& b, unsigned bits) noexcept {
   if (!std::equal(a.bytes().begin(), a.bytes().begin() + whole, b.bytes().begin())) return false;
   const unsigned left = bits % 8;
   return left == 0 || (a.bytes()[whole] ^ b.bytes()[whole]) >> (8 - left) == 0;
+}
+
+// The network that this address is in, without the bits behind the prefix. One of IPv4 keeps those
+// that make it one, and a prefix that is too short for that was counted as of IPv4: as of IPv6 it
+// would have all of IPv4 in it.
+Network whole_of(Network network) noexcept {
+  if (network.address.is_v4() && network.bits < 96)
+    network.bits = network.bits <= 32 ? network.bits + 96 : 128;
+  std::array<std::uint8_t, 16> bytes = network.address.bytes();
+  for (unsigned i = 0; i < bytes.size(); ++i) {
+    const unsigned kept = std::clamp(network.bits, 8 * i, 8 * i + 8) - 8 * i;
+    bytes[i] = static_cast<std::uint8_t>(bytes[i] & (0xFF00U >> kept));
+  }
+  network.address = IpAddress::of_v6(std::as_bytes(std::span{bytes}));
+  return network;
+}
+
+std::string to_string(const Network& network) {
+  return to_string(network.address) + '/' +
+         std::to_string(network.address.is_v4() ? network.bits - 96 : network.bits);
 }
 
 }  // namespace
@@ -137,6 +158,21 @@ std::string to_string(const IpAddress& address) {
   return text;
 }
 
+std::optional<Network> Network::parse(std::string_view text) noexcept {
+  const auto slash = std::min(text.find('/'), text.size());
+  const auto address = IpAddress::parse(text.substr(0, slash));
+  const unsigned most = text.find(':') < text.size() ? 128 : 32;
+  unsigned bits = most;
+  if (!address || (slash < text.size() && !read_number(text.substr(slash + 1), bits)) ||
+      bits > most)
+    return std::nullopt;
+  return Network{*address, bits + (128 - most)};
+}
+
+bool Network::contains(const IpAddress& other) const noexcept {
+  return same_bits(address, other, bits);
+}
+
 Error Networks::parse(const std::vector<std::string>& texts, Networks& networks) {
   Networks read;
   for (const std::string_view text : texts) {
@@ -144,26 +180,26 @@ Error Networks::parse(const std::vector<std::string>& texts, Networks& networks)
       read.has_unix_ = true;
       continue;
     }
-    const auto slash = std::min(text.find('/'), text.size());
-    const auto address = IpAddress::parse(text.substr(0, slash));
-    const unsigned most = address && address->is_v4() && text.find(':') > text.size() ? 32 : 128;
-    unsigned bits = most;
-    if (!address || (slash < text.size() && !read_number(text.substr(slash + 1), bits)) ||
-        bits > most)
+    const std::string shown{text.substr(0, 64)};
+    const auto network = Network::parse(text);
+    if (!network)
       return make_error(errc::bad_address,
-                        "\"%.*s\" is no network; networks look like 10.0.0.0/8, 127.0.0.1, "
+                        "\"%s\" is no network; networks look like 10.0.0.0/8, 127.0.0.1, "
                         "2001:db8::/32, ::1 or unix:",
-                        static_cast<int>(text.substr(0, 64).size()), text.data());
-    read.all_.push_back({*address, bits + (128 - most)});
+                        shown.c_str());
+    if (const Network whole = whole_of(*network); whole != *network)
+      return make_error(errc::bad_address,
+                        "\"%s\" is an address within a network; the network is written %s",
+                        shown.c_str(), to_string(whole).c_str());
+    read.all_.push_back(*network);
   }
   networks = std::move(read);
   return {};
 }
 
 bool Networks::contains(const IpAddress& address) const noexcept {
-  return std::any_of(all_.begin(), all_.end(), [&](const Network& each) {
-    return same_bits(each.address, address, each.bits);
-  });
+  return std::any_of(all_.begin(), all_.end(),
+                     [&](const Network& each) { return each.contains(address); });
 }
 
 bool Networks::contains(const Endpoint& endpoint) const noexcept {

@@ -84,8 +84,8 @@ bool is_excepted(std::string_view entry, const Url& url) {
   std::string_view host = url.host;
   if (host.ends_with('.')) host.remove_suffix(1);
   if (const auto address = IpAddress::parse(host)) {
-    Networks network;
-    return !Networks::parse({std::string{entry}}, network) && network.contains(*address);
+    const auto network = Network::parse(entry);
+    return network && network->contains(*address);
   }
   if (entry.starts_with("*.")) entry.remove_prefix(1);
   if (entry.starts_with('.')) entry.remove_prefix(1);

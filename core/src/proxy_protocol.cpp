@@ -19,6 +19,9 @@ constexpr std::string_view start_v1 = "PROXY ";
 constexpr std::string_view start_v2{"\r\n\r\n\0\r\nQUIT\n", 12};
 constexpr std::size_t fixed_v2 = 16;  // signature, version and command, family, length
 
+// Somebody, and it is not told who.
+Endpoint unknown() { return {.host = "unknown", .port = 0, .path = {}}; }
+
 // The word up to the next space.
 std::string_view take_word(std::string_view& rest) noexcept {
   const auto end = std::min(rest.find(' '), rest.size());
@@ -41,7 +44,10 @@ Result parse_v1(std::string_view text, ProxyHeader& header) {
   std::string_view line = text.substr(start_v1.size(), end - start_v1.size());
   header.size = end + 2;
   const std::string_view family = take_word(line);
-  if (family == "UNKNOWN") return Result::complete;
+  if (family == "UNKNOWN") {
+    header.client = unknown();
+    return Result::complete;
+  }
   if (family != "TCP4" && family != "TCP6") return Result::bad;
   const std::string_view source = take_word(line);
   const std::string_view destination = take_word(line);
@@ -60,11 +66,13 @@ Result parse_v1(std::string_view text, ProxyHeader& header) {
 // Section 2.2. What comes behind the addresses (TLVs) is skipped.
 Result parse_v2(Bytes bytes, ProxyHeader& header) {
   const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
-  // Each byte is judged as soon as it is there.
+  // Each byte is judged as soon as it is there. What a connection of the proxy's own (LOCAL) says
+  // of its family and addresses counts for nothing.
   if (bytes.size() > 12 && (at(12) >> 4U != 2 || (at(12) & 0xFU) > 1)) return Result::bad;
-  if (bytes.size() > 13 && (at(13) >> 4U > 3 || (at(13) & 0xFU) > 2)) return Result::bad;
+  const bool is_local = bytes.size() > 12 && (at(12) & 0xFU) == 0;
+  if (bytes.size() > 13 && !is_local && (at(13) >> 4U > 3 || (at(13) & 0xFU) > 2))
+    return Result::bad;
   if (bytes.size() < fixed_v2) return Result::incomplete;
-  const bool is_local = (at(12) & 0xFU) == 0;
   const unsigned family = at(13) >> 4U;
   const bool is_stream = (at(13) & 0xFU) == 1;
   constexpr std::array<std::size_t, 4> sizes{0, 12, 36, 216};  // UNSPEC, IPv4, IPv6, Unix
@@ -73,7 +81,9 @@ Result parse_v2(Bytes bytes, ProxyHeader& header) {
   if (header.size > most_of_proxy_header || (!is_local && length < sizes[family]))
     return Result::bad;
   if (bytes.size() < header.size) return Result::incomplete;
-  if (is_local || !is_stream || family == 0) return Result::complete;
+  if (is_local) return Result::complete;
+  header.client = unknown();
+  if (!is_stream) return Result::complete;
 
   const Bytes addresses = bytes.subspan(fixed_v2, length);
   const auto from = [&](const IpAddress& address, std::size_t port_at) {
@@ -86,8 +96,8 @@ Result parse_v2(Bytes bytes, ProxyHeader& header) {
   if (family == 2) from(IpAddress::of_v6(addresses), 32);
   if (family == 3) {
     const std::string_view path = as_text(addresses.first(108));
-    header.client = {.host = {}, .port = 0, .path = std::string{path.substr(0, path.find('\0'))}};
-    if (header.client->path.empty()) header.client.reset();  // a socket without a name
+    if (path.front() != '\0')  // else it has no name
+      header.client = {.host = {}, .port = 0, .path = std::string{path.substr(0, path.find('\0'))}};
   }
   return Result::complete;
 }

@@ -88,6 +88,7 @@ class Server::Core final : public Connection::Owner,
   Error listen(AcceptEvents& events, Make make) {
     if (Error error = cannot_serve()) return error;
     if (Error error = caps_.settle(options_, loop_.most_descriptors())) return error;
+    listeners_.reserve(listeners_.size() + 1);  // one that is made has to be known
     Error error;
     if (Listener* listener = make(events, error)) listeners_.push_back(listener);
     return error;
@@ -96,10 +97,10 @@ class Server::Core final : public Connection::Owner,
   template <typename Make>
   Error listen_secured(std::shared_ptr<ServerSecurity> security, Make make) {
     if (security == nullptr) return has_no_security();
-    SecuredDoor& door =
-        *doors_.emplace_back(std::make_unique<SecuredDoor>(*this, std::move(security)));
-    Error error = listen(door, make);
-    if (error) doors_.pop_back();
+    auto door = std::make_unique<SecuredDoor>(*this, std::move(security));
+    doors_.reserve(doors_.size() + 1);
+    Error error = listen(*door, make);
+    if (!error) doors_.push_back(std::move(door));
     return error;
   }
 
@@ -128,19 +129,24 @@ class Server::Core final : public Connection::Owner,
 
   void shutdown(Duration deadline, std::function<void()> done) {
     const Loop::Batch batch{loop_};
-    if (done) shutdown_done_.push_back(std::move(done));
+    // What needs memory comes first: where there is none, all is as it was.
+    std::unique_ptr<Timer> timer;
     if (!shutdown_timer_) {
-      stop_accepting();
-      shutdown_timer_ = std::make_unique<Timer>(loop_, [this] { abort_all(); });
-      shutdown_timer_->start(deadline);
-      for_all([](Connection& connection) { connection.go_away(); });
+      timer = std::make_unique<Timer>(loop_, [this] { abort_all(); });
+      timer->start(deadline);
     }
     // Not from inside this call, even if there is nothing to wait for.
     if (size() == 0) {
       loop_.post([weak = weak_from_this()] {
-        if (const auto self = weak.lock()) self->finish_shutdown();
+        const auto self = weak.lock();
+        if (self && self->shutdown_timer_) self->finish_shutdown();
       });
     }
+    if (done) shutdown_done_.push_back(std::move(done));
+    if (timer == nullptr) return;
+    stop_accepting();
+    shutdown_timer_ = std::move(timer);
+    for_all([](Connection& connection) { connection.go_away(); });
   }
 
   void stop_accepting() noexcept {

@@ -19,10 +19,43 @@ bool is_target(std::string_view text) noexcept {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
+// Shows nothing that stands before an '@', which may be a password, or behind a '?' or '#', which
+// may be a token.
 Error bad(const char* what, std::string_view text, const char* example) {
-  const std::string_view shown = text.substr(0, 100);
-  return make_error(errc::bad_address, "%s: \"%.*s\"; it looks like %s", what,
-                    static_cast<int>(shown.size()), shown.data(), example);
+  const auto mark = std::min(text.find_first_of("?#"), text.size());
+  const auto at = text.rfind('@');
+  std::string_view shown = text.substr(0, mark + 1);
+  if (at != std::string_view::npos) shown = shown.substr(std::min(at, shown.size()));
+  shown = shown.substr(0, 100);
+  return make_error(errc::bad_address, "%s: \"%.*s%s\"; it looks like %s", what,
+                    static_cast<int>(shown.size()), shown.data(),
+                    mark + 1 < text.size() ? "..." : "", example);
+}
+
+constexpr std::size_t longest_name = 253;  // RFC 1035 section 2.3.4, without the root's dot
+
+// The last label of what is an address to those who read such (WHATWG URL, "ends in a number").
+bool is_number(std::string_view label) noexcept {
+  if (label.starts_with("0x") || label.starts_with("0X"))
+    return label.find_first_not_of("0123456789abcdefABCDEF", 2) == std::string_view::npos;
+  return label.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// Why nobody should look up this host, or prove to be it: others may take it for another one. Null
+// when it is fine.
+const char* fault_of(std::string_view host) noexcept {
+  if (host.empty()) return "the URL has no host";
+  if (host.find_first_not_of(of_name) != std::string_view::npos) return "the URL's host is not one";
+  if (IpAddress::parse(host)) return nullptr;
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.empty() || host.starts_with('.') || host.ends_with('.') ||
+      host.find("..") != std::string_view::npos)
+    return "the URL's host has an empty label";
+  if (is_number(host.substr(host.rfind('.') + 1)))
+    return "the URL's host ends in a number, and is no IPv4 address";
+  if (host.size() > longest_name)
+    return "the URL's host is longer than a name may be, which is 253";
+  return nullptr;
 }
 
 // What Node's ws calls a URL for IPC: the socket's path, and behind a colon the target. (It also
@@ -70,9 +103,8 @@ Error Url::parse(std::string_view text, Url& url) {
   std::string_view host = rest.substr(0, end);
   const std::string_view target = rest.substr(end);
   if (!is_target(target)) return refuse("the URL's path is not percent-encoded");
-  if (const auto at = rest.substr(0, end).rfind('@'); at != std::string_view::npos)
-    return bad("a user in the URL is not sent: use an Authorization header", rest.substr(at),
-               example);  // not to repeat a password
+  if (host.find('@') != std::string_view::npos)
+    return refuse("a user in the URL is not sent: use an Authorization header");
 
   std::uint16_t port = default_port(is_secure);
   const auto bracket = host.rfind(']');
@@ -94,10 +126,9 @@ Error Url::parse(std::string_view text, Url& url) {
       return refuse("an address in a URL has no zone: give it in ClientOptions::endpoint");
     if (host.find(':') == std::string_view::npos || !IpAddress::parse(host))
       return refuse("what stands in brackets is no IPv6 address");
-  } else if (host.find_first_not_of(of_name) != std::string_view::npos) {
-    return refuse("the URL's host is not one");
+  } else if (const char* const fault = fault_of(host)) {
+    return refuse(fault);
   }
-  if (host.empty()) return refuse("the URL has no host");
   url = {.host = std::string{host}, .port = port, .is_secure = is_secure, .target = {}};
   if (!target.starts_with('/')) url.target = '/';
   url.target += target;

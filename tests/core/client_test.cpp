@@ -865,6 +865,49 @@ TEST_CASE("client: a connection for which there is no memory is tried again") {
   CHECK(world.log.back() == "open");
 }
 
+TEST_CASE("client: a connection for which there is no memory leaves nothing behind") {
+  bool failed = true;
+  std::size_t n = 1;
+  for (; failed; ++n) {
+    CAPTURE(n);
+    World world;
+    const auto held = std::make_shared<int>(7);
+    world.handlers = {};
+    world.handlers.on_ping = [held](Connection&, Bytes) {};
+    world.options.headers = {{"Authorization", "Bearer 123456789012345678901234567890"}};
+    world.options.cookies = {{"name", "123456789012345678901234567890"}};
+    world.loop.connect_waits = true;
+    CHECK_FALSE(world.make().connect());
+    world.handlers = {};
+    world.loop.settle();
+    ConnectEvents& connecting = world.loop.connecting();
+    TransportEvents* events = nullptr;
+    failed = test::Allocation::fail_in(n, [&] { events = connecting.connected(); });
+    CHECK((events == nullptr) == failed);
+    if (!failed) events->failed(refused);
+    CHECK_FALSE(world.client->is_active());
+    world.client.reset();
+    CHECK(held.use_count() == 1);
+  }
+  CHECK(n > 5);
+}
+
+TEST_CASE("client: what it says of a URL is said without the query, in which tokens are") {
+  World world;
+  world.options.url = "ws://example.org/chat?access_token=secret";
+  world.loop.connect_errors = {refused};
+  world.connect();
+  CHECK(world.heard() ==
+        Lines{"cannot connect to ws://example.org/chat: 192.0.2.1:80: Connection refused"});
+  world.connect();
+  world.server().ends();
+  CHECK(
+      world.heard().at(0).starts_with("the opening handshake with ws://example.org/chat failed: "));
+  world.options.url = "wss://example.org?access_token=secret";
+  CHECK(world.make().connect().text ==
+        "for wss://example.org a TLS context is needed: set ClientOptions::tls");
+}
+
 TEST_CASE("client: each attempt tells of its own addresses only") {
   World world;
   world.options.reconnect.emplace();

@@ -59,3 +59,12 @@ TEST_CASE("error: make_error keeps 255 bytes of a sentence") {
     CHECK(error.code == errc::rejected);
   }
 }
+
+TEST_CASE("error: a sentence has no control characters, whatever a peer has put into it") {
+  const auto text = [](const char* part) { return make_error(errc::rejected, "<%s]", part).text; };
+  CHECK(text("\x1B[31mred\r\nX: y\t\x7F\x01") == "<?[31mred??X: y???]");
+  CHECK(text("\xC2\x9B"
+             "31m\xC2\x85") == "<?31m?]");  // C1, in UTF-8
+  CHECK(text("\xC2\xA0\xC3\x9B\xE2\x82\xAC") == "<\xC2\xA0\xC3\x9B\xE2\x82\xAC]");
+  CHECK(text("\x9B\xFF\n") == "<???]");
+}

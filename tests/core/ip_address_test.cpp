@@ -89,7 +89,6 @@ TEST_CASE("addresses: what is none") {
 TEST_CASE("networks: an address is in one by the bits that count") {
   CHECK(contains(networks({"10.0.0.0/8"}), "10.255.0.1"));
   CHECK_FALSE(contains(networks({"10.0.0.0/8"}), "11.0.0.1"));
-  CHECK(contains(networks({"10.1.2.3/8"}), "10.255.0.1"));  // the others do not
   CHECK(contains(networks({"192.0.2.128/25"}), "192.0.2.129"));
   CHECK_FALSE(contains(networks({"192.0.2.128/25"}), "192.0.2.127"));
   CHECK(contains(networks({"127.0.0.1"}), "127.0.0.1"));
@@ -104,6 +103,25 @@ TEST_CASE("networks: an address is in one by the bits that count") {
   CHECK(contains(networks({"192.0.2.1", "::1"}), "::1"));
   CHECK_FALSE(contains(networks({}), "::1"));
   CHECK(networks({}).empty());
+}
+
+TEST_CASE("networks: bits behind the prefix are a mistake, and what was meant is said") {
+  const char* const examples[][2] = {
+      {"10.1.2.3/8", "10.0.0.0/8"},         {"192.0.2.129/25", "192.0.2.128/25"},
+      {"1.2.3.4/0", "0.0.0.0/0"},           {"::1/8", "::/8"},
+      {"2001:db8::1/32", "2001:db8::/32"},  {"2001:db8:ffff::/33", "2001:db8:8000::/33"},
+      {"::ffff:10.0.0.0/8", "10.0.0.0/8"},  {"::ffff:10.1.2.3/104", "10.0.0.0/8"},
+      {"::ffff:10.0.0.1/64", "10.0.0.1/32"}};
+  for (const auto& [text, meant] : examples) {
+    Networks all = networks({"127.0.0.1"});
+    const Error error = Networks::parse({"::1", text}, all);
+    CHECK(error.code == errc::bad_address);
+    CHECK(error.text == '"' + std::string{text} +
+                            "\" is an address within a network; the network is written " + meant);
+    CHECK(contains(all, "127.0.0.1"));
+    CHECK_FALSE(contains(all, "::1"));
+    CHECK_MESSAGE(!networks({meant}).empty(), meant);
+  }
 }
 
 TEST_CASE("networks: a Unix socket is in one by being one, and a link-local address without zone") {

@@ -184,9 +184,21 @@ TEST_CASE("proxied: a connection of the proxy's own is its own") {
   World world;
   world.options.proxy_protocol = true;
   world.serve();
-  for (const std::string& header : {local_v2, "PROXY UNKNOWN\r\n"s}) {
-    world.connects(proxy).sends(header + std::string{test::upgrade_request});
-    CHECK(world.heard().back() == "open 10.0.0.1:1 10.0.0.1:1");
+  world.connects(proxy).sends(local_v2 + std::string{test::upgrade_request});
+  CHECK(world.heard().back() == "open 10.0.0.1:1 10.0.0.1:1");
+}
+
+TEST_CASE("proxied: a client that the PROXY header does not name cannot name itself") {
+  World world;
+  world.options.proxy_protocol = true;
+  world.serve();
+  const std::string unspecified = "\r\n\r\n\0\r\nQUIT\n\x21\0\0\0"s;
+  const std::string datagram =
+      "\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0C\xCB\0\x71\x07\x0A\0\0\x09\xDC\x04\x01\xBB"s;
+  const std::string unnamed = "\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xD8"s + std::string(216, '\0');
+  for (const std::string& header : {"PROXY UNKNOWN\r\n"s, unspecified, datagram, unnamed}) {
+    world.connects(proxy).sends(header + request_with("X-Forwarded-For: 203.0.113.7\r\n"));
+    CHECK(world.heard().back() == "open unknown:0 unknown:0");
   }
 }
 

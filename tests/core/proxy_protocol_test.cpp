@@ -63,8 +63,8 @@ std::string read(const std::string& bytes) {
 TEST_CASE("PROXY protocol 1: addresses, and what says nothing of them") {
   CHECK(read("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n") == "42 192.0.2.1:56324");
   CHECK(read("PROXY TCP6 2001:db8::1 ::1 0 65535\r\n") == "36 [2001:db8::1]:0");
-  CHECK(read("PROXY UNKNOWN\r\n") == "15 -");
-  CHECK(read("PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n") == "59 -");
+  CHECK(read("PROXY UNKNOWN\r\n") == "15 unknown:0");
+  CHECK(read("PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n") == "59 unknown:0");
   CHECK(read("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:"
              "ffff:ffff 65535 65535\r\n") == "104 [ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
 }
@@ -81,7 +81,7 @@ TEST_CASE("PROXY protocol 1: what is malformed, or longer than 107 bytes") {
         "PROXY TCP4 192.0.2.1 192.0.2.2 -1 2", "PROXY TCP4 192.0.2.1 192.0.2.2 1 x",
         "PROXY UNKNOWNX", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n"})
     CHECK_MESSAGE(read(line + "\r\n"s) == "bad", line);
-  CHECK(read("PROXY UNKNOWN " + std::string(91, 'x') + "\r\n") == "107 -");
+  CHECK(read("PROXY UNKNOWN " + std::string(91, 'x') + "\r\n") == "107 unknown:0");
   CHECK(read("PROXY UNKNOWN " + std::string(92, 'x') + "\r\n") == "bad");
   CHECK(read("PROXY UNKNOWN " + std::string(93, 'x')) == "bad");
   CHECK(read("PROXY UNKNOWN\n") == "incomplete");
@@ -96,21 +96,27 @@ TEST_CASE("PROXY protocol 2: addresses of each family, and what stands behind th
   std::string paths =
       "/run/client"s + std::string(97, '\0') + "/run/server"s + std::string(97, '\0');
   CHECK(read(v2(0x21, 0x31, paths)) == "232 unix:/run/client");
-  CHECK(read(v2(0x21, 0x31, std::string(216, '\0'))) == "232 -");
+  CHECK(read(v2(0x21, 0x31, std::string(216, '\0'))) == "232 unknown:0");
   CHECK(read(v2(0x21, 0x31, std::string(216, 'x'))) == "232 unix:" + std::string(108, 'x'));
   const std::string tlvs = from_hex("04 0003 000000") + from_hex("ea 0002 ffff ff");
   CHECK(read(v2(0x21, 0x11, v4 + tlvs)) == std::to_string(28 + tlvs.size()) + " 192.0.2.1:56324");
   CHECK(read(v2(0x21, 0x11, v4 + std::string(4096 - 28, 'x'))) == "4096 192.0.2.1:56324");
 }
 
-TEST_CASE("PROXY protocol 2: what is the proxy's own, or of no stream, has no client") {
+TEST_CASE("PROXY protocol 2: what is the proxy's own has no client, whatever family it names") {
   const std::string v4 = from_hex("c0000201 c0000202 dc04 01bb");
   CHECK(read(v2(0x20, 0x00, "")) == "16 -");
   CHECK(read(v2(0x20, 0x11, v4)) == "28 -");
   CHECK(read(v2(0x20, 0x11, "x")) == "17 -");
-  CHECK(read(v2(0x21, 0x00, "")) == "16 -");
-  CHECK(read(v2(0x21, 0x00, "skipped")) == "23 -");
-  CHECK(read(v2(0x21, 0x12, v4)) == "28 -");
+  for (const int family : {0x41, 0xF1, 0x13, 0x1F, 0xFF})
+    CHECK(read(v2(0x20, family, "x")) == "17 -");
+}
+
+TEST_CASE("PROXY protocol 2: a client of no stream, or of no family, is not known") {
+  const std::string v4 = from_hex("c0000201 c0000202 dc04 01bb");
+  CHECK(read(v2(0x21, 0x00, "")) == "16 unknown:0");
+  CHECK(read(v2(0x21, 0x00, "skipped")) == "23 unknown:0");
+  CHECK(read(v2(0x21, 0x12, v4)) == "28 unknown:0");
 }
 
 TEST_CASE("PROXY protocol 2: what is malformed, too short or too long") {

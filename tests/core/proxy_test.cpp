@@ -123,6 +123,10 @@ TEST_CASE("proxy: no_proxy excepts names and what is below them, addresses, netw
                            "example.org:", "x.www.example.org", "192.0.2.0/24", ".", ":80"})
     CHECK_FALSE_MESSAGE(is_excepted(list, "ws://www.example.org/"), list);
   CHECK(is_excepted("example.org", "ws://example.org/"));
+  // With bits behind the prefix, as others take it.
+  CHECK(is_excepted("10.1.2.3/8", "ws://10.9.9.9/"));
+  CHECK_FALSE(is_excepted("10.1.2.3/8", "ws://11.9.9.9/"));
+  CHECK(is_excepted("2001:db8::1/32", "ws://[2001:db8:7::1]/"));
   CHECK(is_excepted("example.org", "ws://example.org./"));
   CHECK(is_excepted("example.org:443", "wss://example.org/"));
   CHECK(is_excepted("192.0.2.0/24", "ws://192.0.2.9/"));

@@ -548,6 +548,58 @@ TEST_CASE("memory that runs out while a peer connects is on_error's, and the ser
   CHECK(failures >= 3);
 }
 
+TEST_CASE("memory that runs out in listen() leaves no listener that nobody knows") {
+  bool failed = true;
+  for (std::size_t n = 1; failed; ++n) {
+    CAPTURE(n);
+    World world;
+    world.serve();
+    failed = test::Allocation::fail_in(n, [&] {
+      try {
+        const Error error = world.server->listen({.host = "::1", .port = 0, .path = {}});
+        CHECK_FALSE(error);
+      } catch (const std::bad_alloc&) {
+      }
+    });
+    const std::size_t count = world.loop.listener_count();
+    CHECK(world.server->endpoints().size() == count);
+    CHECK(count == (failed ? 1 : 2));
+  }
+}
+
+TEST_CASE("memory that runs out in shutdown() leaves the server as it was") {
+  for (const bool has_peers : {false, true}) {
+    bool failed = true;
+    for (std::size_t n = 1; failed; ++n) {
+      CAPTURE(n);
+      World world;
+      world.serve();
+      if (has_peers) world.opened().written.reserve(2000);  // it is not the test that fails
+      int done = 0;
+      bool threw = false;
+      failed = test::Allocation::fail_in(n, [&] {
+        try {
+          world.server->shutdown(1h, [&] { ++done; });
+        } catch (const std::bad_alloc&) {
+          threw = true;
+        }
+      });
+      world.loop.settle();
+      if (threw) {
+        CHECK(done == 0);
+        CHECK(world.loop.listener_count() == 1);
+        world.opened().closes();
+        world.server->shutdown(1h, [&] { ++done; });
+        world.loop.settle();
+      }
+      CHECK(world.loop.listener_count() == 0);
+      world.loop.passes(1h);
+      CHECK(done == 1);
+      CHECK(world.server->size() == 0);
+    }
+  }
+}
+
 // -- All of them ----------------------------------------------------------------------------------
 
 TEST_CASE("find() and size() know who is there, for_each() who is open") {

@@ -208,8 +208,9 @@ class Proxies(unittest.TestCase):
 
     def test_what_a_client_claims_is_not_believed(self):
         for port in ("plain", "http"):
-            self.check_echo(port, "by_headers", rf"\A{re.escape(CLIENT)}:0\Z",
-                            extra_headers={"X-Forwarded-For": "203.0.113.9"})
+            for claim in ("203.0.113.9", '"', '203.0.113.9, "a'):
+                self.check_echo(port, "by_headers", rf"\A{re.escape(CLIENT)}:0\Z",
+                                extra_headers={"X-Forwarded-For": claim})
         self.check_echo("rfc7239", "by_forwarded", rf"\A{re.escape(CLIENT)}:0\Z", True,
                         extra_headers={"Forwarded": "for=203.0.113.9;proto=http",
                                        "X-Forwarded-For": "203.0.113.9"})

@@ -38,9 +38,10 @@ bool read_bits(const Extension::Parameter& parameter, bool may_be_bare,
   return *bits != 0 || (may_be_bare && !parameter.value);
 }
 
-// Nothing where one is unknown, comes twice, or has a value that it may not have (section 7.1).
-std::optional<Parameters> read_parameters(const Extension& extension, bool is_offer) noexcept {
-  Parameters all;
+// The first that is unknown, comes twice, or has a value that it may not have (section 7.1); null
+// where there is none, and then `all` are these.
+const Extension::Parameter* read_parameters(const Extension& extension, bool is_offer,
+                                            Parameters& all) noexcept {
   const auto read = [&](const Extension::Parameter& each) {
     if (each.name == "server_no_context_takeover")
       return read_flag(each, all.server_no_context_takeover);
@@ -52,9 +53,9 @@ std::optional<Parameters> read_parameters(const Extension& extension, bool is_of
       return read_bits(each, is_offer, all.client_max_window_bits);
     return false;
   };
-  if (!std::all_of(extension.parameters.begin(), extension.parameters.end(), read))
-    return std::nullopt;
-  return all;
+  const auto wrong =
+      std::find_if_not(extension.parameters.begin(), extension.parameters.end(), read);
+  return wrong == extension.parameters.end() ? nullptr : &*wrong;
 }
 
 std::string to_text(const Parameters& parameters) {
@@ -92,20 +93,20 @@ std::unique_ptr<Codec> Deflate::accept(const std::vector<std::string_view>& offe
   for (const std::string_view each : offers) {
     const auto extension = Extension::parse(each);
     if (!extension || extension->name != extension_name) continue;
-    const auto offer = read_parameters(*extension, true);
-    if (!offer) continue;
+    Parameters offer;
+    if (read_parameters(*extension, true, offer) != nullptr) continue;
 
     Parameters agreed;
     agreed.server_no_context_takeover =
-        offer->server_no_context_takeover || options_.server_no_context_takeover;
+        offer.server_no_context_takeover || options_.server_no_context_takeover;
     agreed.client_no_context_takeover =
-        offer->client_no_context_takeover || options_.client_no_context_takeover;
-    const int bits = std::min(offer->server_max_window_bits.value_or(most_bits),
-                              options_.server_max_window_bits);
-    if (offer->server_max_window_bits || bits < most_bits) agreed.server_max_window_bits = bits;
+        offer.client_no_context_takeover || options_.client_no_context_takeover;
+    const int bits =
+        std::min(offer.server_max_window_bits.value_or(most_bits), options_.server_max_window_bits);
+    if (offer.server_max_window_bits || bits < most_bits) agreed.server_max_window_bits = bits;
     // The client's may be stated only to one who says that it can be limited (section 7.1.2.2).
-    if (offer->client_max_window_bits) {
-      const int asked = *offer->client_max_window_bits;
+    if (offer.client_max_window_bits) {
+      const int asked = *offer.client_max_window_bits;
       const int most = std::min(asked == 0 ? most_bits : asked, options_.client_max_window_bits);
       if (asked != 0 || most < most_bits) agreed.client_max_window_bits = most;
     }
@@ -138,23 +139,26 @@ Error Deflate::confirm(const std::vector<std::string_view>& chosen, Pool& pool,
   if (chosen.size() > 1 || !extension || extension->name != extension_name)
     return make_error(errc::bad_response,
                       "the response selects an extension that we did not offer");
-  const auto answer = read_parameters(*extension, false);
-  if (!answer)
-    return bad_response("has a parameter that is unknown, comes twice, or has no such value");
-  if (options_.server_no_context_takeover && !answer->server_no_context_takeover)
+  Parameters answer;
+  if (const auto* const wrong = read_parameters(*extension, false, answer))
+    return make_error(errc::bad_response,
+                      "permessage-deflate: the response's parameter \"%.64s\" is unknown, comes "
+                      "twice, or has no such value",
+                      std::string{wrong->name}.c_str());
+  if (options_.server_no_context_takeover && !answer.server_no_context_takeover)
     return bad_response("does not grant server_no_context_takeover, which we asked for");
-  if (answer->server_max_window_bits.value_or(most_bits) > options_.server_max_window_bits)
+  if (answer.server_max_window_bits.value_or(most_bits) > options_.server_max_window_bits)
     return bad_response("grants no server_max_window_bits as small as we asked for");
-  if (answer->client_max_window_bits.value_or(0) > options_.client_max_window_bits)
+  if (answer.client_max_window_bits.value_or(0) > options_.client_max_window_bits)
     return bad_response("selects a client_max_window_bits larger than we offered");
 
   const int bits =
-      std::min(answer->client_max_window_bits.value_or(most_bits), options_.client_max_window_bits);
+      std::min(answer.client_max_window_bits.value_or(most_bits), options_.client_max_window_bits);
   const bool takes_over =
-      !options_.client_no_context_takeover && !answer->client_no_context_takeover;
+      !options_.client_no_context_takeover && !answer.client_no_context_takeover;
   codec = deflate::make_codec({.compressing = {bits, options_.level, options_.memory_level},
                                .compressing_takes_over = takes_over,
-                               .decompressing_takes_over = !answer->server_no_context_takeover,
+                               .decompressing_takes_over = !answer.server_no_context_takeover,
                                .min_size = options_.min_size},
                               pool);
   return {};

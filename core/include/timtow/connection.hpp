@@ -200,8 +200,8 @@ class Connection final : private TransportEvents, private Deferred, private Time
   void pause();
   void resume();
 
-  // The other end of the stream; empty when it is closed. Behind a PROXY header: whom that names.
-  // Throws std::bad_alloc.
+  // The other end of the stream; empty when it is closed. Behind a PROXY header: whom that names,
+  // or "unknown" where it names nobody. Throws std::bad_alloc.
   Endpoint peer() const;
   // Server: who the client is, as trusted proxies tell it (see ServerOptions::trusted_proxies),
   // from on_request on and for good; or else the peer. Throws std::bad_alloc.

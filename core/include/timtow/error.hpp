@@ -79,7 +79,8 @@ struct Error {
   explicit operator bool() const noexcept { return static_cast<bool>(code); }
 };
 
-// An Error whose sentence is formatted as by printf, at most 255 bytes of it, and always UTF-8.
+// An Error whose sentence is formatted as by printf, at most 255 bytes of it, and always UTF-8
+// without control characters.
 // Should there be no memory for the sentence, the code alone remains.
 [[gnu::format(printf, 2, 3)]] Error make_error(std::error_code code, const char* format,
                                                ...) noexcept;

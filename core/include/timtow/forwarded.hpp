@@ -25,7 +25,8 @@ enum class ForwardedHeader : std::uint8_t {
 
 struct Forwarded {
   // Its port is 0 when it was not told. Where a proxy hides the address, the host is the name that
-  // it gave it, "_hidden" or "unknown" (RFC 7239 section 6).
+  // it gave it, "_hidden" or "unknown" (RFC 7239 section 6); "unknown" too where it wrote what
+  // cannot be read.
   Endpoint client;
   std::string host;    // that the client asked for; empty when not told
   std::string scheme;  // "http" or "https"; empty when not told

@@ -44,11 +44,23 @@ class IpAddress {
 // "192.0.2.1", or as RFC 5952 has it: "2001:db8::1".
 std::string to_string(const IpAddress& address);
 
+// The addresses whose first bits are these.
+struct Network {
+  IpAddress address;
+  unsigned bits = 128;  // of the address as IPv6
+
+  bool operator==(const Network&) const = default;
+  // "10.0.0.0/8", "2001:db8::/32", or one address. What is behind the prefix does not count.
+  static std::optional<Network> parse(std::string_view text) noexcept;
+  bool contains(const IpAddress& other) const noexcept;
+};
+
 // A list of networks: "10.0.0.0/8", "2001:db8::/32", "127.0.0.1", "::1", and "unix:" for whoever
 // comes by a Unix socket.
 class Networks {
  public:
-  // An error names the first that is none; then the list stays as it was.
+  // An error names the first that is none, or that has bits behind its prefix, which may be a
+  // mistake that trusts too many; then the list stays as it was.
   static Error parse(const std::vector<std::string>& texts, Networks& networks);
 
   bool empty() const noexcept { return all_.empty() && !has_unix_; }
@@ -57,11 +69,6 @@ class Networks {
   bool contains(const Endpoint& endpoint) const noexcept;
 
  private:
-  struct Network {
-    IpAddress address;
-    unsigned bits = 128;  // of the address as IPv6, that count
-  };
-
   std::vector<Network> all_;
   bool has_unix_ = false;
 };

@@ -23,8 +23,9 @@ struct ProxyHeader {
   };
 
   std::size_t size = 0;  // bytes of it
-  // Whose connection it is; nothing where it is the proxy's own (LOCAL), or it does not say
-  // (UNKNOWN, UNSPEC).
+  // Whose connection it is; nothing where it is the proxy's own (LOCAL). Where it is somebody's,
+  // and it does not say whose (UNKNOWN, UNSPEC, what is no stream, a Unix socket without a name),
+  // the host is "unknown".
   std::optional<Endpoint> client = {};
 
   // `bytes` is all that has come so far. What comes behind it is not looked at. Each result but

@@ -160,15 +160,20 @@ TEST_CASE("permessage-deflate, client: an answer that suits") {
 TEST_CASE(
     "permessage-deflate, client: an answer to what was not offered fails the handshake (section "
     "7.1)") {
-  const std::string unknown =
-      "permessage-deflate: the response has a parameter that is unknown, comes twice, or has no "
-      "such value";
-  for (const char* const parameters :
-       {"x", "client_max_window_bits", "client_max_window_bits=16", "server_max_window_bits",
-        "server_max_window_bits=0", "server_no_context_takeover=1",
-        "client_no_context_takeover; client_no_context_takeover"}) {
+  const char* const wrong[][2] = {
+      {"x", "x"},
+      {"server_no_context_takeover; x=\"a,b\"", "x"},
+      {"client_max_window_bits", "client_max_window_bits"},
+      {"client_max_window_bits=16", "client_max_window_bits"},
+      {"server_max_window_bits", "server_max_window_bits"},
+      {"server_max_window_bits=0", "server_max_window_bits"},
+      {"server_no_context_takeover=1", "server_no_context_takeover"},
+      {"client_no_context_takeover; client_no_context_takeover", "client_no_context_takeover"}};
+  for (const auto& [parameters, which] : wrong) {
     CAPTURE(parameters);
-    CHECK(verdict(std::string{"permessage-deflate; "} + parameters) == unknown);
+    CHECK(verdict(std::string{"permessage-deflate; "} + parameters) ==
+          "permessage-deflate: the response's parameter \"" + std::string{which} +
+              "\" is unknown, comes twice, or has no such value");
   }
   const std::string foreign = "the response selects an extension that we did not offer";
   CHECK(verdict("permessage-bzip2") == foreign);

@@ -304,6 +304,7 @@ class FakeLoop final : public timtow::Loop {
   timtow::Listener* listen(const timtow::Endpoint& endpoint, timtow::AcceptEvents& events,
                            timtow::Error& error) override {
     if (fails(error)) return nullptr;
+    listeners_.reserve(listeners_.size() + 1);
     listeners_.push_back(new Listening{*this, endpoint, events});
     if (endpoint.port == 0) listeners_.back()->where.port = 40'000;
     return listeners_.back();

@@ -295,6 +295,7 @@ void Connection::count_end(const Closed& closed) noexcept {
   if (opened_) {
     --metrics.open;
     metrics.closes_received.count(closed.code);
+    if (closed.error != nullptr && closed.error->code == errc::peer_too_slow) ++metrics.slow_closed;
     if (closed.sent != 0) metrics.closes_sent.count(closed.sent);
   } else if (closed.error != nullptr) {
     const Security* const its = security();

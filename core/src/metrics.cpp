@@ -128,6 +128,7 @@ void Metrics::Refused::count(const Error& error, bool is_of_tls) noexcept {
       ++proxy_header;
       return;
     case errc::no_memory:
+    case errc::memory_budget:
       ++memory;
       return;
     default:

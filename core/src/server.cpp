@@ -62,6 +62,7 @@ class Server::Core final : public Connection::Owner,
       Refusal refusal = caps_.judge(size());
       if (!refusal) refusal = caps_.judge_address(tag);
       if (refusal) return turn_away(refusal, security);
+      if (loop_.pool().is_strained()) return turn_away_for_memory();
       Connection& connection = add_connection(security, tag);
       Way way = way_to(connection, security);
       return &way.release();
@@ -229,8 +230,7 @@ class Server::Core final : public Connection::Owner,
     remove(connection.id());
   }
 
-  // -- Who is turned away
-  // ---------------------------------------------------------------------------
+  // -- Who is turned away -------------------------------------------------------------------------
 
   static std::optional<IpAddress> address_of(Bytes bytes) noexcept {
     if (bytes.empty()) return std::nullopt;
@@ -262,10 +262,22 @@ class Server::Core final : public Connection::Owner,
     return &connection.events();
   }
 
+  // An answer takes some, too.
+  TransportEvents* turn_away_for_memory() noexcept {
+    ++turned_away_.for_memory;
+    ++metrics_.refused.memory;
+    tell_turned_away_soon();
+    return nullptr;
+  }
+
   void note_turned_away(const Refusal& refusal) noexcept {
     const bool of_all = refusal.error.code == errc::too_many_connections;
     ++(of_all ? turned_away_.all : turned_away_.of_one);
     ++(of_all ? metrics_.refused.connections : metrics_.refused.of_one_address);
+    tell_turned_away_soon();
+  }
+
+  void tell_turned_away_soon() noexcept {
     if (turned_away_timer_.is_running()) return;
     try {
       turned_away_timer_.start(turned_away_time);
@@ -288,6 +300,11 @@ class Server::Core final : public Connection::Owner,
                       "which is ServerOptions::connections_per_address; if it is a "
                       "proxy's, name that in trusted_proxies",
                       sum.of_one, caps_.most_of_one()));
+    if (sum.for_memory != 0)
+      tell(make_error(errc::memory_budget,
+                      "%llu peers were turned away: over seven eighths of the %zu bytes of "
+                      "Loop::limit_memory() were in use",
+                      sum.for_memory, loop_.pool().budget()));
   }
 
   // What stands between a transport and its connection: who takes the PROXY header off the stream,
@@ -383,6 +400,7 @@ class Server::Core final : public Connection::Owner,
   struct TurnedAway {
     unsigned long long all = 0;
     unsigned long long of_one = 0;
+    unsigned long long for_memory = 0;
   } turned_away_;  // since the application was told
   Timer turned_away_timer_;
   std::vector<Listener*> listeners_;

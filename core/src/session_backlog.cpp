@@ -18,7 +18,7 @@ void Session::Backlog::add(PreparedMessage message, const Limits& limits) {
   if (same != latest.end()) {
     PreparedMessage& before = *same->second;
     forget(before);
-    ++pool.dropped();
+    ++traffic.messages_dropped;
     before = std::move(message);
   } else {
     messages.push_back(std::move(message));
@@ -31,7 +31,7 @@ void Session::Backlog::add(PreparedMessage message, const Limits& limits) {
   }
   bytes += size;
   while (bytes > limits.output_high_water && messages.size() > 1) {
-    ++pool.dropped();
+    ++traffic.messages_dropped;
     pop();
   }
 }
@@ -44,7 +44,8 @@ void Session::Backlog::pop() noexcept {
 
 bool Session::need_backlog() noexcept {
   if (!need_work()) return false;
-  if (work_->backlog == nullptr) work_->backlog.reset(new (std::nothrow) Backlog{outbox_.pool()});
+  if (work_->backlog == nullptr)
+    work_->backlog.reset(new (std::nothrow) Backlog{outbox_.pool(), options_.traffic});
   return work_->backlog != nullptr;
 }
 
@@ -59,7 +60,7 @@ errc Session::send_slowly(const Message& message, const PreparedMessage* prepare
   if (in_front_of(message) + message.payload.size() > limits.output_bytes) return errc::output_full;
   Pool& pool = outbox_.pool();
   if (limits.slow_readers == SlowReaders::drop_newest) {
-    ++pool.dropped();
+    ++options_.traffic.messages_dropped;
     return errc::slow_reader;
   }
   if (limits.slow_readers == SlowReaders::close) {
@@ -99,7 +100,7 @@ void Session::relieve() noexcept {
   Backlog& backlog = *work_->backlog;
   if (std::exchange(backlog.pong_due, false)) pong({backlog.pong.data(), backlog.pong_size});
   while (!backlog.messages.empty() && !state_.congested) {
-    if (send(backlog.messages.front()) != errc::ok) ++backlog.pool.dropped();
+    if (send(backlog.messages.front()) != errc::ok) ++options_.traffic.messages_dropped;
     backlog.pop();
   }
   if (backlog.messages.empty()) work_->backlog.reset();

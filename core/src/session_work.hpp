@@ -42,7 +42,7 @@ struct Session::Handshake {
 
 // What waits beside the output of a peer that reads slowly.
 struct Session::Backlog {
-  explicit Backlog(Pool& from) noexcept : pool(from) {}
+  Backlog(Pool& from, Traffic& counts) noexcept : pool(from), traffic(counts) {}
   Backlog(const Backlog&) = delete;
   Backlog& operator=(const Backlog&) = delete;
   ~Backlog() {
@@ -63,6 +63,7 @@ struct Session::Backlog {
   }
 
   Pool& pool;
+  Traffic& traffic;
   std::list<PreparedMessage> messages;
   std::unordered_map<std::uint64_t, std::list<PreparedMessage>::iterator> latest;  // of each topic
   std::size_t bytes = 0;

@@ -186,6 +186,27 @@ TEST_CASE("a loop that is short of memory answers 503 to heads that do not end")
   CHECK(refused < 80);
 }
 
+TEST_CASE("a loop that is short of memory lets nobody in, and says so once") {
+  test::World world;
+  world.serve();
+  world.loop.limit_memory(1 * mib);
+  Peer& open = world.opened();
+  Pool& pool = world.loop.pool();
+  CHECK(pool.charge(mib - 4 * kib));
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(world.loop.connects().was_opened());
+  CHECK(world.server->size() == 1);
+  CHECK(world.server->metrics().refused.memory == 5);
+  CHECK(world.heard() == Lines{});
+  world.loop.passes(10s);
+  CHECK(world.heard() == Lines{"error memory_budget"});
+  pool.refund(mib - 4 * kib);
+  pool.settle();
+  world.opened();
+  CHECK(world.server->size() == 2);
+  open.sends(opcode::text, "hi");
+  CHECK(world.heard() == Lines{"1 message text 2 \"hi\""});
+}
+
 TEST_CASE("a client's connections count as well, and it is told") {
   test::ClientWorld world;
   world.loop.limit_memory(1 * mib);

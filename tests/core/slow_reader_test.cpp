@@ -30,7 +30,7 @@ struct World : test::World {
     peer->written.clear();
     return *connection();
   }
-  std::uint64_t dropped() { return loop.pool().dropped(); }
+  std::uint64_t dropped() { return server->metrics().dropped; }
   // All that the peer gets in the end.
   Lines got() {
     peer->room = test::any_number;
@@ -88,6 +88,7 @@ TEST_CASE("slow readers: close closes with 1008, and cuts who does not even take
   CHECK(c.send(text(3)) == errc::slow_reader);
   world.loop.settle();
   CHECK(world.heard() == Lines{"1 closed 1006 sent=1008 error=peer_too_slow"});
+  CHECK(world.server->metrics().slow_closed == 1);
   SUBCASE("it reads on") {
     CHECK(world.got() ==
           Lines{line(1), line(2),

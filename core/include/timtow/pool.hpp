@@ -82,7 +82,6 @@ class Pool {
   Block grow(Block block, std::size_t used, std::size_t size) noexcept;
 
   std::size_t in_use() const noexcept { return budget_ - budget_left_; }
-  std::size_t budget() const noexcept { return budget_; }
 
   // Bytes that may be out at once from now on; fewer than are out already count as those. Whoever
   // draws upon the last eighth is told of to `strain`, which may be null.
@@ -117,8 +116,6 @@ class Pool {
   std::unique_ptr<Record>& spare() noexcept { return spare_; }
   // What codecs keep for the next of their kind; may be null.
   std::unique_ptr<Record>& idle_codecs() noexcept { return idle_codecs_; }
-  // Messages that slow readers did not get (Limits::slow_readers).
-  std::uint64_t& dropped() noexcept { return dropped_; }
   // Null when there is no memory for it.
   MaskingKeySource* masking_keys() noexcept;
   // Of sessions that are given none.
@@ -157,7 +154,6 @@ class Pool {
   bool is_strained_ = false;
   Strain* strain_ = nullptr;
   std::size_t keep_left_;
-  std::uint64_t dropped_ = 0;
   OutputChunk* tray_ = nullptr;
   const SessionOptions default_options_ = {};
   std::unique_ptr<Record> spare_;

@@ -163,13 +163,11 @@ class Session {
   // payloads: until own_output()).
   Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
-    if (size != 0) {
-      outbox_.sent(size);
-      took_ = took_ | had_to_wait_;
-      if (state_.congested && outbox_.size() <= options_.limits.output_low_water)
-        state_.congested = false;
-    }
-    had_to_wait_ = !outbox_.empty();
+    if (size == 0) [[unlikely]]
+      return note_what_waits(false);
+    outbox_.sent(size);
+    if (state_.congested | had_to_wait_ | !outbox_.empty()) [[unlikely]]
+      note_what_waits(true);
   }
   // The stream is closed: what output() has shown is under way no more, and its memory goes back.
   void drop_output() noexcept { outbox_.clear(); }
@@ -336,6 +334,7 @@ class Session {
   errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
   void commit_output(OutputChunk& chunk, std::size_t size) noexcept;
   void note_congestion() noexcept;
+  [[gnu::noinline]] void note_what_waits(bool some_was_taken) noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
   errc put_close(CloseCode code, std::string_view reason) noexcept;
   bool put_text(std::string_view text) noexcept;

@@ -421,6 +421,13 @@ bool Session::finished() const noexcept {
   return cut_ || (state_.phase == Phase::ended && outbox_.empty() && state_.input_ended);
 }
 
+// When output was taken, and more waits, or has waited.
+void Session::note_what_waits(bool some_was_taken) noexcept {
+  took_ = took_ | (some_was_taken && had_to_wait_);
+  if (state_.congested && outbox_.size() <= options_.limits.output_low_water) relieve();
+  had_to_wait_ = !outbox_.empty();
+}
+
 // -- Time -----------------------------------------------------------------------------------------
 
 TimePoint Session::deadline_of_phase(TimePoint now) noexcept {

@@ -180,13 +180,12 @@ class Session {
   // payloads: until own_output()).
   Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
-    if (size != 0) {
-      options_.traffic.bytes_sent += size;
-      outbox_.sent(size);
-      took_ = took_ | had_to_wait_;
-      if (state_.congested && outbox_.size() <= options_.limits.output_low_water) relieve();
-    }
-    had_to_wait_ = !outbox_.empty();
+    if (size == 0) [[unlikely]]
+      return note_what_waits(false);
+    options_.traffic.bytes_sent += size;
+    outbox_.sent(size);
+    if (state_.congested | had_to_wait_ | !outbox_.empty()) [[unlikely]]
+      note_what_waits(true);
   }
   // The stream is closed: what output() has shown is under way no more, and its memory goes back.
   void drop_output() noexcept { outbox_.clear(); }
@@ -368,6 +367,7 @@ class Session {
                   const Message& message) noexcept;
   void commit_output(OutputChunk& chunk, std::size_t size, Bytes payload) noexcept;
   void note_frame(Bytes payload) noexcept;
+  [[gnu::noinline]] void note_what_waits(bool some_was_taken) noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
   errc put_control_frame(Opcode opcode, Bytes payload) noexcept;
   errc put_close(CloseCode code, std::string_view reason) noexcept;

@@ -3,21 +3,16 @@
 
 #include <algorithm>
 
+#include "bytes.hpp"
 #include "support/allocation.hpp"
 #include "support/harness.hpp"
 
 namespace {
 
 using namespace timtow;
+using attack::repeated;
 using test::Allocation;
 using test::Lines;
-
-std::string repeated(const std::string& what, std::size_t times) {
-  std::string all;
-  all.reserve(what.size() * times);
-  for (std::size_t i = 0; i < times; ++i) all += what;
-  return all;
-}
 
 // A server's session that is open, without whatever would count or keep what it says.
 struct Flooded {

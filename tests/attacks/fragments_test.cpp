@@ -4,21 +4,16 @@
 #include <memory>
 #include <vector>
 
+#include "bytes.hpp"
 #include "support/allocation.hpp"
 #include "support/harness.hpp"
 
 namespace {
 
 using namespace timtow;
+using attack::repeated;
 using test::Allocation;
 using test::Harness;
-
-std::string repeated(const std::string& what, std::size_t times) {
-  std::string all;
-  all.reserve(what.size() * times);
-  for (std::size_t i = 0; i < times; ++i) all += what;
-  return all;
-}
 
 // Reads of 64 KiB, as they come from a socket.
 void flood(Harness& self, const std::string& bytes) { self.feed_by(64 * 1024, bytes); }

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "bytes.hpp"
 #include "support/allocation.hpp"
 #include "support/harness.hpp"
 #include "timtow/cookie.hpp"
@@ -11,14 +12,10 @@
 namespace {
 
 using namespace timtow;
+using attack::request_with;
 using namespace std::string_literals;
 using test::Allocation;
 using test::Harness;
-
-std::string request_with(const std::string& lines) {
-  std::string request{test::upgrade_request};
-  return request.insert(request.size() - 2, lines);
-}
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 

@@ -2,19 +2,16 @@
 // nothing behind them is ever taken for another.
 #include <doctest/doctest.h>
 
+#include "bytes.hpp"
 #include "support/harness.hpp"
 
 namespace {
 
 using namespace timtow;
+using attack::request_with;
 using namespace std::string_literals;
 using test::Harness;
 using test::Lines;
-
-std::string request_with(const std::string& lines) {
-  std::string request{test::upgrade_request};
-  return request.insert(request.size() - 2, lines);
-}
 
 std::size_t answers_in(std::string_view written) {
   constexpr std::string_view begin = "HTTP/1.1 ";  // and a status; a sentence may name it too

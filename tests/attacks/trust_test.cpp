@@ -6,20 +6,17 @@
 #include <functional>
 #include <vector>
 
+#include "bytes.hpp"
 #include "support/harness.hpp"
 #include "support/server_world.hpp"
 
 namespace {
 
 using namespace timtow;
+using attack::request_with;
 using namespace std::string_literals;
 using test::Harness;
 using test::World;
-
-std::string request_with(const std::string& lines) {
-  std::string request{test::upgrade_request};
-  return request.insert(request.size() - 2, lines);
-}
 
 // The masking keys of what a client wrote.
 std::vector<std::uint32_t> keys_of(std::string_view written) {

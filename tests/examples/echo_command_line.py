@@ -83,6 +83,13 @@ class CommandLine(unittest.TestCase):
                              f'"{value}" is not a number that {option} can take; '
                              "--help lists the options")
 
+    def test_bad_limit(self):
+        for value in ("", "message_bytes", "message_bytes=", "message_bytes=1M", "message_bytes=-1",
+                      "messages=1", "idle_time=1s", "idle_time=" + "9" * 18):
+            self.assertEqual(self.refused("--limit", value),
+                             f'"{value}" is not NAME=VALUE with a field of timtow::Limits; '
+                             "--help lists the options")
+
     def test_port_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]

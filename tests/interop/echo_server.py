@@ -26,6 +26,7 @@ import unittest
 
 TIMEOUT = 30.0  # seconds, for one wait
 RUN_TIMEOUT = 110  # seconds, for the whole script
+TEST_TIMEOUT = 45  # seconds, for each test where their results are told apart
 
 options = None  # the command line, once run() has read it
 cleanup = contextlib.ExitStack()  # what has to end with this script, whatever happens
@@ -136,6 +137,11 @@ class _Result(unittest.TextTestResult):
         super().addSuccess(test)
         self.passed += 1
 
+    def startTest(self, test):
+        super().startTest(test)
+        if options.results:
+            signal.alarm(TEST_TIMEOUT)
+
     def stopTest(self, test):
         super().stopTest(test)
         if options.results:
@@ -163,6 +169,8 @@ def add_cases(test_class, rows, check):
 
 
 def _out_of_time(signum, frame):
+    if options.results:
+        raise AssertionError(f"the test took longer than {TEST_TIMEOUT} s")
     traceback.print_stack(frame)
     _result.printErrors()
     print(f"the run took longer than {RUN_TIMEOUT} s, and hung where the first lines say",

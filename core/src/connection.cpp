@@ -175,11 +175,16 @@ void Connection::written(std::size_t taken) noexcept {
 
 void Connection::failed(std::error_code cause) noexcept {
   const Loop::Batch batch{loop_};
+  broke(cause);
+  serve();
+}
+
+// What secures the stream knows better why, if it was that which failed.
+void Connection::broke(std::error_code cause) noexcept {
   if (const Security* const its = security(); its != nullptr && its->error())
     session_.give_up(its->error());
   else
     session_.lost(cause);
-  serve();
 }
 
 void Connection::due(TimePoint now) noexcept {
@@ -485,7 +490,7 @@ bool Connection::write_output() noexcept {
     std::error_code& error = loop_.write_error();
     const std::size_t taken = transport_->write(output, error);
     if (error) [[unlikely]] {
-      session_.lost(std::exchange(error, {}));
+      broke(std::exchange(error, {}));
       return false;
     }
     session_.sent(taken);

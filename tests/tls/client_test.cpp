@@ -133,10 +133,12 @@ TEST_CASE("tls: a client says what is wrong with a certificate") {
   CHECK(cause({.names = "DNS:a.example,DNS:b.example"}, local) ==
         "the server's certificate is not for this host: wanted localhost, and it is for a.example, "
         "b.example");
-  CHECK(
-      cause({.names = "IP:127.0.0.2"}, "wss://127.0.0.1/") ==
-      "the server's certificate is not for this host: wanted 127.0.0.1, and it is for nobody that "
-      "it names");
+  CHECK(cause({.names = "DNS:a.example,IP:127.0.0.2,IP:2001:db8::1"}, "wss://127.0.0.1/") ==
+        "the server's certificate is not for this host: wanted 127.0.0.1, and it is for a.example, "
+        "127.0.0.2, 2001:db8::1");
+  CHECK(cause({.names = "DNS:a\x1B[31mb\x7F\xC3\x9B.example"}, local) ==
+        "the server's certificate is not for this host: wanted localhost, and it is for "
+        "a?[31mb???.example");
   // A name that reads as an address is none.
   CHECK(cause({.names = "DNS:127.0.0.1"}, "wss://127.0.0.1/")
             .starts_with("the server's certificate is not for this host"));
@@ -147,6 +149,16 @@ TEST_CASE("tls: a client says what is wrong with a certificate") {
   // One that is not allowed to has issued this one.
   const test::Certificate no_issuer{{}, &ClientWorld::issuer()};
   CHECK(cause({}, local, &no_issuer).starts_with("the "));
+}
+
+TEST_CASE("tls: a certificate is for the names that it lists, and not for its subject") {
+  for (const std::string names :
+       {"", "IP:192.0.2.1", "email:localhost@localhost", "URI:wss://localhost"}) {
+    CAPTURE(names);
+    ClientWorld world{
+        test::Certificate{{.names = names, .subject = "localhost"}, &ClientWorld::issuer()}};
+    CHECK(world.cause().starts_with("the server's certificate is not for this host"));
+  }
 }
 
 TEST_CASE("tls: a client accepts what is right, by name and by address") {

@@ -192,3 +192,108 @@ TEST_CASE(
     CHECK(seam.stream->tls.has_ended == (how == How::graceful));
   }
 }
+
+TEST_CASE(
+    "tls: the seam: who would be everybody, or all of a domain, is nobody to ask for a proof") {
+  test::FakeLoop loop;
+  Above above;
+  const auto context = test::make_client_context({});
+  for (const char* host : {"", ".", "..", ".example.com"})
+    CHECK_THROWS_AS(static_cast<void>(context->secure(loop, above, host)), std::bad_alloc);
+}
+
+namespace {
+
+// A client's stream, whose server has a ticket for it that is more than one record.
+struct Interrupted {
+  Interrupted() {
+    static const test::Certificate shown{{}, &test::certificates().issuer};
+    shown.use_in(peers.get());
+    SSL_CTX_set_num_tickets(peers.get(), 0);
+    SSL_CTX_set_max_send_fragment(peers.get(), 512);
+    SSL_CTX_set_session_ticket_cb(peers.get(), fill, take, nullptr);
+    auto filter = context->secure(loop, above, "localhost");
+    Error error;
+    Transport* const below = loop.adopt(loop.connected_elsewhere(), *filter, error);
+    filter.release()->opened(*below);
+    stream = std::make_unique<Stream>(*loop.peers.back(), peers.get(), false);
+    stream->run();
+    REQUIRE(stream->tls.is_ready);
+    above.heard();
+    SSL_new_session_ticket(stream->tls.ssl());
+    SSL_do_handshake(stream->tls.ssl());
+    rest = stream->tls.take();
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(rest[i]); };
+    const std::size_t record = 5U + 256U * byte(3) + byte(4);
+    REQUIRE(record < rest.size());
+    stream->peer.sends(rest.substr(0, record));
+    rest.erase(0, record);
+    CHECK(above.heard().empty());
+  }
+  ~Interrupted() {
+    if (above.is_closed) return;
+    const Loop::Batch batch{loop};
+    above.close(How::abortive);
+  }
+  static int fill(SSL* ssl, void*) {
+    const std::string much(1000, 'x');
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), much.data(), much.size());
+  }
+  static SSL_TICKET_RETURN take(SSL*, SSL_SESSION*, const unsigned char*, std::size_t,
+                                SSL_TICKET_STATUS, void*) {
+    return SSL_TICKET_RETURN_IGNORE;
+  }
+  void goes_on() { stream->peer.sends(std::exchange(rest, {})); }
+
+  test::FakeLoop loop;
+  std::shared_ptr<tls::ClientContext> context = test::make_client_context({});
+  test::Context peers = test::server_context();
+  Above above;
+  std::unique_ptr<Stream> stream;
+  std::string rest;  // what is still to come of the ticket
+};
+
+}  // namespace
+
+TEST_CASE("tls: the seam: while a ticket comes nothing is written, and behind it all is") {
+  for (const bool is_reading : {true, false}) {
+    CAPTURE(is_reading);
+    Interrupted seam;
+    std::error_code error;
+    CHECK(seam.above.write("hello", error) == 0);
+    CHECK_FALSE(error);
+    Gather bytes;
+    bytes.add(as_bytes("hello"));
+    seam.above.operate([&] { seam.above.transport->write_later(bytes); });
+    if (!is_reading) seam.above.read(false);
+    CHECK(seam.stream->peer.reads);  // or the rest would never come
+    seam.stream->tls.say("data");
+    seam.rest += seam.stream->tls.take();
+    seam.goes_on();
+    Lines heard{"written 0"};
+    if (is_reading) heard.push_back("received data");
+    CHECK(seam.above.heard() == heard);
+    CHECK(seam.stream->peer.reads == is_reading);
+    CHECK(seam.above.write("hello", error) == 5);
+    CHECK_FALSE(error);
+    seam.stream->run();
+    CHECK(seam.stream->tls.got == "hello");
+  }
+}
+
+TEST_CASE("tls: the seam: while a ticket comes the end of the output waits") {
+  Interrupted seam;
+  seam.above.operate([&] { seam.above.transport->shutdown_write(); });
+  CHECK_FALSE(seam.stream->peer.shut_down);
+  seam.goes_on();
+  CHECK(seam.stream->peer.shut_down);
+  seam.stream->run();
+  CHECK(seam.stream->tls.has_ended);
+}
+
+TEST_CASE("tls: the seam: a stream that ends inside a ticket has ended") {
+  Interrupted seam;
+  seam.above.operate([&] { seam.above.transport->shutdown_write(); });
+  seam.stream->peer.ends();
+  CHECK(seam.above.heard().size() == 2);
+}

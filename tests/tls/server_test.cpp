@@ -1,6 +1,7 @@
 // A server over TLS: handshakes, records, ends, and what is not wanted yet.
 #include <openssl/ssl.h>
 
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -656,4 +657,28 @@ TEST_CASE("tls: every error has a message of its own") {
     CHECK(messages.insert(message_of(static_cast<tls::errc>(code))).second);
   CHECK(tls::error_category().message(99) == "unknown error of TLS 99");
   CHECK(std::string{tls::error_category().name()} == "timtow.tls");
+}
+
+TEST_CASE("tls: a write that TLS itself has failed is told by what TLS says") {
+  bool was_told = false;
+  for (std::size_t left = 0; left < 100'000; left += 4000) {
+    CAPTURE(left);
+    TlsWorld world;
+    std::string sentence;
+    world.handlers.on_close = [&](Connection&, const Closed& closed) {
+      if (closed.error != nullptr) sentence = closed.error->text;
+    };
+    world.serve();
+    const auto stream = world.opened();
+    stream->peer.room = 0;
+    Pool& pool = world.loop.pool();
+    const std::size_t taken = std::numeric_limits<std::size_t>::max() - pool.in_use() - left;
+    REQUIRE(pool.charge(taken));
+    world.connection()->send(as_bytes(std::string(200'000, 'x')));
+    world.loop.settle();
+    pool.refund(taken);
+    CHECK(sentence != "the connection broke: out of memory");
+    was_told = was_told || sentence == "there is no memory for TLS";
+  }
+  CHECK(was_told);
 }

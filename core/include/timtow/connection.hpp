@@ -237,6 +237,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   void due(TimePoint now) noexcept override;
   void run_deferred() noexcept override;
 
+  void broke(std::error_code cause) noexcept;
   void serve() noexcept;
   void pump() noexcept;
   template <typename Call>

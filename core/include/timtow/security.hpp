@@ -20,8 +20,9 @@ class Security {
   virtual std::string_view cipher() const noexcept = 0;   // "TLS_AES_256_GCM_SHA384"
   // What was chosen by ALPN (RFC 7301); empty when the peer did not ask.
   virtual std::string_view application_protocol() const noexcept = 0;
-  // The subject of the peer's certificate, which was verified, as RFC 2253 writes it:
-  // "CN=alice,O=Example"; empty when it showed none. Throws std::bad_alloc.
+  // The subject of the peer's certificate, as RFC 2253 writes it: "CN=alice,O=Example"; empty when
+  // it showed none. It was verified, unless a client's context was told not to. Throws
+  // std::bad_alloc.
   virtual std::string peer_subject() const = 0;
   // Whether it continues a session that was agreed on before.
   virtual bool is_resumed() const noexcept = 0;

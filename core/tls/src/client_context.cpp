@@ -1,12 +1,15 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include "context.hpp"
+#include "timtow/ip_address.hpp"
 #include "tls_filter.hpp"
 
 namespace timtow::tls {
@@ -47,19 +50,32 @@ class Sessions {
   std::map<std::string, Session> kept_;
 };
 
-// The names that a certificate is for; those who look for another may have mistyped it.
+std::string_view text_of(const ASN1_STRING* string) noexcept {
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
+          static_cast<std::size_t>(ASN1_STRING_length(string))};
+}
+
+// The names and addresses that a certificate is for; those who look for another may have mistyped
+// it. Nobody vouches for what they are made of.
 std::string names_of(const X509* certificate) {
   std::string names;
   const Names all{static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
   for (int i = 0; i < sk_GENERAL_NAME_num(all.get()) && names.size() < 100; ++i) {
     const GENERAL_NAME* const each = sk_GENERAL_NAME_value(all.get(), i);
-    if (each->type != GEN_DNS) continue;
-    names += names.empty() ? "" : ", ";
-    names.append(reinterpret_cast<const char*>(ASN1_STRING_get0_data(each->d.dNSName)),
-                 static_cast<std::size_t>(ASN1_STRING_length(each->d.dNSName)));
+    std::string name;
+    if (each->type == GEN_DNS) {
+      name = text_of(each->d.dNSName);
+    } else if (each->type == GEN_IPADD) {
+      const Bytes bytes = as_bytes(text_of(each->d.iPAddress));
+      if (bytes.size() == 4) name = to_string(IpAddress::of_v4(bytes));
+      if (bytes.size() == 16) name = to_string(IpAddress::of_v6(bytes));
+    }
+    if (name.empty()) continue;
+    const auto is_strange = [](char c) { return c <= ' ' || c > '~'; };
+    std::replace_if(name.begin(), name.end(), is_strange, '?');
+    names += (names.empty() ? "" : ", ") + name;
   }
-
   return names;
 }
 
@@ -93,7 +109,11 @@ bool demand_host(SSL* ssl, std::string host) {
   X509_VERIFY_PARAM* const param = SSL_get0_param(ssl);
   if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1) return true;
   if (host.ends_with('.')) host.pop_back();
-  X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // A Url has none of these. To OpenSSL the first is whoever there is, the second all below it.
+  if (host.empty() || host.starts_with('.')) return false;
+  // A certificate is for the names that it lists, and not for its subject (RFC 9525).
+  X509_VERIFY_PARAM_set_hostflags(
+      param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   return X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size()) == 1 &&
          SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data()) == 1;
 }
@@ -109,8 +129,8 @@ class ClientContext::State {
     SSL_CTX_set_session_cache_mode(context_.get(),
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context_.get(), keep_session);
-    SSL_CTX_set_app_data(context_.get(), sessions_.get());
-    if (SSL_CTX_set_alpn_protos(context_.get(), protocols, sizeof protocols - 1) != 0)
+    if (SSL_CTX_set_app_data(context_.get(), sessions_.get()) != 1 ||
+        SSL_CTX_set_alpn_protos(context_.get(), protocols, sizeof protocols - 1) != 0)
       throw std::bad_alloc{};
   }
 

@@ -88,7 +88,7 @@ TlsFilter::TlsFilter(Loop& loop, TransportEvents& above, Ssl ssl, std::shared_pt
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_app_data(ssl_.get(), this);
+  if (SSL_set_app_data(ssl_.get(), this) != 1) throw std::bad_alloc{};
 }
 
 TlsFilter::~TlsFilter() {
@@ -143,7 +143,7 @@ std::size_t TlsFilter::write(const Gather& bytes, std::error_code& error) noexce
   }
   // A server has nothing to say yet, unless it gives up: and that nobody could read.
   if (!is_secured_ && !is_client_) error = timtow::errc::handshake_incomplete;
-  if (!is_secured_ || waiting_) return 0;
+  if (!is_secured_ || waiting_ || is_interrupted()) return 0;
   std::array<std::byte, record_size> room;
   Records records{bytes};
   std::size_t taken = 0;
@@ -174,10 +174,8 @@ void TlsFilter::want_read(bool wanted) noexcept {
 }
 
 void TlsFilter::shutdown_write() noexcept {
-  say_close_notify();
-  has_said_all_ = true;
-  if (flush(broken_)) return below_->shutdown_write();
   fin_due_ = true;
+  end_output(broken_);
   if (broken_) loop_.defer(*this);
 }
 
@@ -230,12 +228,9 @@ void TlsFilter::written(std::size_t taken) noexcept {
   ciphertext_.sent(taken);
   std::error_code error;
   if (!flush(error)) return error ? broke(error) : void();
-  if (fin_due_) below_->shutdown_write();
-  fin_due_ = false;
-  if (later_ && is_secured_) {
-    later_ = false;
-    above_.written(std::exchange(promised_, 0));
-  }
+  end_output(error);
+  if (error) return broke(error);
+  tell_written();
   if (!closed_) update_reading();
 }
 
@@ -264,15 +259,18 @@ void TlsFilter::run_deferred() noexcept {
 
 // Goes as far as the input allows.
 void TlsFilter::advance() noexcept {
-  if (outcome_ == Outcome::none && (is_secured_ || shake_hands())) deliver();
+  if (outcome_ == Outcome::none && shake_hands()) deliver();
   if (closed_) return;
   std::error_code error;
-  if (!flush(error) && error && !error_) return above_.failed(error);
+  flush(error);
+  end_output(error);
+  if (error && !error_) return above_.failed(error);
   tell_outcome();
 }
 
-// True when the stream is secured now.
+// True when nothing of OpenSSL's own is under way: the handshake, or a message behind it.
 bool TlsFilter::shake_hands() noexcept {
+  if (is_secured_ && !is_interrupted()) return true;
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
   if (result != 1) {
@@ -280,11 +278,21 @@ bool TlsFilter::shake_hands() noexcept {
     return false;
   }
   is_secured_ = true;
-  if (later_ && !waiting_) {
-    later_ = false;
-    above_.written(0);
-  }
+  tell_written();
   return !closed_;
+}
+
+// Whether a message of the peer's to OpenSSL (a ticket, perhaps) has come in part. Until it is
+// whole, OpenSSL lets nobody say anything: so it is read, whatever the connection wants.
+bool TlsFilter::is_interrupted() const noexcept {
+  return is_secured_ && outcome_ == Outcome::none && SSL_in_init(ssl_.get()) != 0;
+}
+
+// That the connection may write again, if it waits for that.
+void TlsFilter::tell_written() noexcept {
+  if (!later_ || waiting_ || !is_secured_ || is_interrupted()) return;
+  later_ = false;
+  above_.written(std::exchange(promised_, 0));
 }
 
 void TlsFilter::deliver() noexcept {
@@ -366,7 +374,7 @@ bool TlsFilter::has_pending() const noexcept {
 }
 
 void TlsFilter::update_reading() noexcept {
-  const bool reads = wants_read_ && ciphertext_.size() <= most_ciphertext;
+  const bool reads = (wants_read_ || is_interrupted()) && ciphertext_.size() <= most_ciphertext;
   if (reads == reads_) return;
   reads_ = reads;
   below_->want_read(reads);
@@ -401,6 +409,16 @@ bool TlsFilter::flush(std::error_code& error) noexcept {
     below_->write_later(ciphertext_.output());
   }
   return ciphertext_.empty();
+}
+
+// Says close_notify and ends the stream, if that is due, as soon as it can be said.
+void TlsFilter::end_output(std::error_code& error) noexcept {
+  if (!fin_due_ || error || is_interrupted()) return;
+  say_close_notify();
+  has_said_all_ = true;
+  if (!flush(error)) return;
+  fin_due_ = false;
+  below_->shutdown_write();
 }
 
 void TlsFilter::say_close_notify() noexcept {

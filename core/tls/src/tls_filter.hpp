@@ -69,6 +69,8 @@ class TlsFilter final : public Filter, private Deferred, private Security {
 
   void advance() noexcept;
   bool shake_hands() noexcept;
+  bool is_interrupted() const noexcept;
+  void tell_written() noexcept;
   void deliver() noexcept;
   bool decrypt(MutableBytes& space, std::size_t& size) noexcept;
   bool encrypt(Bytes record, std::error_code& error) noexcept;
@@ -77,6 +79,7 @@ class TlsFilter final : public Filter, private Deferred, private Security {
   void tell_outcome() noexcept;
   void broke(std::error_code cause) noexcept;
   void tell_end_of_failed() noexcept;
+  void end_output(std::error_code& error) noexcept;
   void say_close_notify() noexcept;
   void keep_input() noexcept;
   bool has_pending() const noexcept;
@@ -108,7 +111,7 @@ class TlsFilter final : public Filter, private Deferred, private Security {
   bool waiting_ : 1 = false;     // the transport will tell written()
   bool later_ : 1 = false;       // we will
   bool has_said_all_ : 1 = false;
-  bool fin_due_ : 1 = false;    // when the ciphertext is gone
+  bool fin_due_ : 1 = false;    // when close_notify is said, and the ciphertext gone
   bool no_memory_ : 1 = false;  // for ciphertext
   bool closed_ : 1 = false;
 };

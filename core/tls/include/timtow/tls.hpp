@@ -40,7 +40,8 @@ enum class errc {
   truncated,                  // the stream ended without close_notify (RFC 8446 section 6.1)
   failed_by_peer,             // by another alert, which the sentence names
   failed,                     // anything else; the sentence has OpenSSL's reason
-  bad_file,                   // making a context: it cannot be read, or is not what it should be
+  bad_file,                   // making a context: it is not what it should be; one that cannot be
+                              // opened is an error of the system
   wrong_key                   // making a context: the key is not the certificate's
 };
 

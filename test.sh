@@ -93,16 +93,16 @@ stage_clang() {
   build clang
   quietly build/clang-headers.log \
     cmake --build --preset clang -j "$jobs" --target all_verify_interface_header_sets
-  check clang -L 'unit|fuzz'
+  check clang -R '^(unit|fuzz|attack\.core)\.'
 }
 
 stage_asan() {
   # The loops are what conformance is for; what peers send goes through the same code on each.
   # So are TLS and compression, but for who tells of a write: a loop of each kind has to do.
-  build asan timtow-tests timtow-tls-tests fuzz conformance echo-poll cat-poll \
+  build asan timtow-tests timtow-tls-tests timtow-attacks fuzz conformance echo-poll cat-poll \
     timtow-conformance-{poll,libuv}-{tls,deflate}
   check asan -R \
-    '^(unit|fuzz|conformance\.([a-z]+(-lent)?|(poll|libuv)-(tls|deflate))|interop\.poll)\.' \
+    '^(unit|fuzz|conformance\.([a-z]+(-lent)?|(poll|libuv)-(tls|deflate))|interop\.poll|attack\.(core|poll))\.' \
     -E 'sequences? of (one and of two|three)'  # of bytes, all there are: for who is fast
 }
 

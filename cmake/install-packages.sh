@@ -21,7 +21,7 @@ peers=(
 )
 test=(
   clang clang-format clang-tidy libclang-rt-14-dev llvm git
-  doctest-dev python3-wsproto
+  doctest-dev python3-prometheus-client python3-wsproto
   chromium chromium-driver python3-selenium
   curl haproxy nginx-light openssl tinyproxy
   valgrind

@@ -8,17 +8,17 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 {
   cmake --preset coverage
-  cmake --build --preset coverage -j "${TIMTOW_JOBS:-$(nproc)}" --target timtow-tests fuzz
+  cmake --build --preset coverage -j "${TIMTOW_JOBS:-$(nproc)}" --target timtow-tests timtow-attacks fuzz
 } >build/coverage-build.log 2>&1 || { cat build/coverage-build.log; exit 1; }
 
 profiles=build/coverage/profiles
 rm -rf "$profiles"
 export LLVM_PROFILE_FILE="$PWD/$profiles/%p.profraw"
-ctest --preset coverage -j "${TIMTOW_JOBS:-$(nproc)}" -L '^(unit|fuzz)$' >build/coverage-test.log ||
+ctest --preset coverage -j "${TIMTOW_JOBS:-$(nproc)}" -R '^(unit|fuzz|attack\.core)\.' -E 'lists: the work' >build/coverage-test.log ||
   { cat build/coverage-test.log; exit 1; }
 
 llvm-profdata merge -sparse "$profiles"/*.profraw -o build/coverage/all.profdata
-programs=(build/coverage/bin/timtow-tests)
+programs=(build/coverage/bin/timtow-tests -object build/coverage/bin/timtow-attacks)
 for program in build/coverage/bin/fuzz_*; do programs+=(-object "$program"); done
 llvm-cov show "${programs[@]}" -instr-profile build/coverage/all.profdata -format html \
   -show-branches count -output-dir build/coverage/html core >/dev/null

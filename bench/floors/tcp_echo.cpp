@@ -74,7 +74,7 @@ class Echo final : public timtow::TransportEvents {
 
 class Accept final : public timtow::AcceptEvents {
  public:
-  timtow::TransportEvents* accepted() noexcept override { return new Echo; }
+  timtow::TransportEvents* accepted(timtow::Bytes) noexcept override { return new Echo; }
   void accept_failed(const timtow::Error& error) noexcept override { bench::fail(error.text); }
 };
 

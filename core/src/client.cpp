@@ -19,6 +19,7 @@ bool is_final(const std::error_code& code, int status) noexcept {
   const bool is_proxys = code.category() == proxy_category();
   if (is_proxys) status = code.value();
   if (code == errc::bad_response || code == errc::handshake_too_large) return true;
+  if (code == std::errc::permission_denied) return true;  // whom TLS did not let us talk to
   const bool may_pass = status == 408 || status == 425 || status == 429;
   return (code == errc::rejected || is_proxys) && status >= 300 && status < 500 && !may_pass;
 }
@@ -52,7 +53,7 @@ class Client::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, ClientOptions options, Handlers handlers)
-      : Owner(handlers),
+      : Owner(on, handlers),
         loop_(on),
         options_(std::move(options)),
         session_options_{.limits = options_.limits, .compression = options_.compression.get()},
@@ -125,6 +126,8 @@ class Client::Core final : public Connection::Owner,
     return errc::ok;
   }
 
+  Metrics metrics() const noexcept { return Owner::metrics({&session_options_}, loop_); }
+
   // Cuts all that is left, and says nothing any more.
   void abandon() noexcept {
     const Loop::Batch batch{loop_};
@@ -148,6 +151,7 @@ class Client::Core final : public Connection::Owner,
     const Loop::Batch batch{loop_};
     pending_.reset();
     call_never();
+    ++metrics_.accepted;
     try {
       const ClientRequest ours = request();
       Connection& connection = add(self, loop_, Role::client, session_options_);
@@ -208,11 +212,16 @@ class Client::Core final : public Connection::Owner,
   void call_in(Duration time) { loop_.timers().set(*this, loop_.now() + time); }
   void call_never() noexcept { loop_.timers().set(*this, never); }
 
-  void released() noexcept override {}
+  void released(std::uint32_t) noexcept override {}
+  void report(const Error& error) noexcept override {
+    if (!is_muted()) tell(theirs_.on_error, error);
+  }
 
   void due(TimePoint) noexcept override {
     const auto self = shared_from_this();
     if (step_ == Step::waiting) return start();
+    to_be_heard_ = loop_.was_held_up() && !to_be_heard_;
+    if (to_be_heard_) return call_in(Loop::hearing);  // there is memory: it was queued
     pending_.reset();
     if (step_ == Step::resolving)
       return attempt_failed(errc::connect_timeout, "its name was not found in time");
@@ -306,7 +315,7 @@ class Client::Core final : public Connection::Owner,
 
   void failed(bool may_try_again, const Error& error) noexcept {
     settle(may_try_again);
-    if (theirs_.on_error) theirs_.on_error(error);
+    tell(theirs_.on_error, error);
   }
 
   // The next attempt, or none. Before the application is told, which may close() or connect() then.
@@ -357,7 +366,8 @@ class Client::Core final : public Connection::Owner,
   std::string cookies_;
 
   Step step_ = Step::idle;
-  TimePoint deadline_;  // of looking up and connecting
+  TimePoint deadline_;        // of looking up and connecting
+  bool to_be_heard_ = false;  // it has come, and is put off (Loop::was_held_up())
   std::unique_ptr<Pending> pending_;
   std::vector<Endpoint> addresses_;
   std::size_t next_address_ = 0;
@@ -383,6 +393,8 @@ errc Client::close(CloseCode code, std::string_view reason) { return core_->clos
 bool Client::is_active() const noexcept { return core_->is_active(); }
 
 std::shared_ptr<Connection> Client::connection() const noexcept { return core_->connection(); }
+
+Metrics Client::metrics() const noexcept { return core_->metrics(); }
 
 errc Client::send(const Message& message) {
   const auto connection = core_->connection();

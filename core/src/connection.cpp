@@ -1,6 +1,7 @@
 #include "timtow/connection.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -16,6 +17,11 @@ constexpr std::size_t small_payload = 256;
 
 const Handlers no_handlers;
 
+// Of which there may be many at once, so that the owner tells how many.
+bool is_told_in_sum(const std::error_code& code) noexcept {
+  return code == errc::too_many_connections || code == errc::too_many_of_one_address;
+}
+
 }  // namespace
 
 // -- Who holds connections ------------------------------------------------------------------------
@@ -23,6 +29,14 @@ const Handlers no_handlers;
 Connection::Owner::~Owner() = default;
 
 void Connection::Owner::mute() noexcept { called_ = &no_handlers; }
+
+void Connection::Owner::tell(const std::function<void(const Error&)>& on_error,
+                             const Error& error) noexcept {
+  try {
+    if (on_error) on_error(error);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): see Handlers::on_error
+  }
+}
 
 Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role role,
                                    const SessionOptions& options) {
@@ -37,6 +51,31 @@ Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role
   ++last_id_;
   ++size_;
   return *held_.back().connection;
+}
+
+// Those that were ended already count no more.
+std::size_t Connection::Owner::largest() const noexcept {
+  std::size_t most = 0;
+  for (const Held& each : held_)
+    if (each.connection != nullptr && !each.connection->session_.was_cut())
+      most = std::max(most, each.connection->session_.memory());
+  return most;
+}
+
+std::size_t Connection::Owner::shed(std::size_t size, std::size_t wanted) noexcept {
+  std::size_t freed = 0;
+  for (const Held& each : held_) {
+    if (freed >= wanted) break;
+    if (each.connection == nullptr || each.connection->session_.was_cut()) continue;
+    const std::size_t holds = each.connection->session_.memory();
+    if (holds < size) continue;
+    freed += holds;
+    each.connection->shed(
+        make_error(errc::memory_budget,
+                   "it held %zu bytes, more than most, of the %zu of Loop::limit_memory()", holds,
+                   each.connection->loop_.pool().budget()));
+  }
+  return freed;
 }
 
 std::size_t Connection::Owner::place_of(std::uint64_t id) const noexcept {
@@ -56,6 +95,16 @@ void Connection::Owner::remove(std::uint64_t id) noexcept {
     std::erase_if(held_, [](const Held& each) { return each.connection == nullptr; });
 }
 
+Metrics Connection::Owner::metrics(std::initializer_list<const SessionOptions*> all,
+                                   Loop& loop) const noexcept {
+  Metrics metrics = metrics_;
+  metrics.opening = size_ - metrics.open - metrics.closing;
+  for (const SessionOptions* each : all) metrics.add(each->traffic);
+  metrics.memory_in_use = loop.pool().in_use();
+  metrics.memory_budget = loop.pool().budget();
+  return metrics;
+}
+
 Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
                        const SessionOptions& options) noexcept
     : id_(id), loop_(loop), owner_(*owner), session_(role, loop.pool(), options) {
@@ -72,10 +121,27 @@ void Connection::start(Transport& transport, const Request* request,
   opened(transport);
   if (request != nullptr && !session_.receive_request(*request)) {
     pumping_ = true;
-    dispatch(Event{request});
+    guard([&] { dispatch(Event{request}); });
     pumping_ = false;
   }
   received(already_read);
+}
+
+void Connection::refuse(const Refusal& refusal, bool cut) noexcept {
+  const Loop::Batch batch{loop_};
+  if (cut)
+    session_.lost(refusal.error.code);
+  else if (const Error error = session_.reject(refusal))
+    session_.lost(error.code);
+  serve_later();
+}
+
+void Connection::meet() noexcept {
+  try {
+    if (const Refusal refusal = owner_.meet(*this)) refuse(refusal, security() != nullptr);
+  } catch (const std::bad_alloc&) {
+    refuse({503, make_error(errc::no_memory, "no memory to count the connection")}, true);
+  }
 }
 
 // -- What the transport tells ---------------------------------------------------------------------
@@ -122,6 +188,8 @@ void Connection::broke(std::error_code cause) noexcept {
 }
 
 void Connection::due(TimePoint now) noexcept {
+  unusual_.to_be_heard = loop_.was_held_up() && !unusual_.to_be_heard;
+  if (unusual_.to_be_heard) return set_deadline(now + Loop::hearing);
   session_.expire(now);
   serve();
 }
@@ -138,9 +206,36 @@ void Connection::serve() noexcept {
 // Hands out all events there are.
 void Connection::pump() noexcept {
   pumping_ = true;
-  open_if_accepted();
-  while (const auto event = session_.next()) dispatch(*event);
+  const auto hand_out = [this] {
+    open_if_accepted();
+    while (const auto event = session_.next()) dispatch(*event);
+  };
+  while (!guard(hand_out))
+    ;  // what a failure leads to is handed out as well
   pumping_ = false;
+}
+
+// Calls what calls handlers. False when one threw.
+template <typename Call>
+bool Connection::guard(Call call) noexcept {
+  try {
+    call();
+    return true;
+  } catch (const std::exception& exception) {
+    handler_threw(exception.what());
+  } catch (...) {
+    handler_threw("something that is no std::exception");
+  }
+  return false;
+}
+
+void Connection::handler_threw(const char* what) noexcept {
+  Error error = make_error(errc::handler_threw, "a handler threw: %.200s", what);
+  if (session_.is_ended())
+    owner_.report(error);
+  else
+    session_.application_failed(std::move(error));
+  serve_later();
 }
 
 void Connection::open_if_accepted() {
@@ -149,6 +244,8 @@ void Connection::open_if_accepted() {
   loop_.show(nullptr);
   if (session_.was_cut()) return;  // by the handler that accepted it
   opened_ = true;
+  ++owner_.metrics_.opened;
+  ++owner_.metrics_.open;
   if (const auto& on_open = owner_.handlers().on_open) on_open(*this);
 }
 
@@ -169,13 +266,19 @@ void Connection::dispatch_other(const Event& event) {
   } else if (const auto* pong = event.pong()) {
     if (on.on_pong) on.on_pong(*this, pong->payload);
   } else if (const auto* closed = event.closed()) {
+    const struct Forget {
+      ~Forget() {
+        if (extra != nullptr) extra->user_data.reset();
+      }
+      std::unique_ptr<Extra>& extra;
+    } forget{extra_};
+    count_end(*closed);
     if (closed->response != nullptr && on.on_response) on.on_response(*this, *closed->response);
     if (opened_) {
       if (on.on_close) on.on_close(*this, *closed);
-    } else if (closed->error != nullptr && on.on_error) {
+    } else if (closed->error != nullptr && on.on_error && !is_told_in_sum(closed->error->code)) {
       on.on_error(*closed->error);
     }
-    if (extra_ != nullptr) extra_->user_data.reset();
   } else if (const auto* request = event.request()) {
     if (!is_admitted(*request)) return;
     if (on.on_request)
@@ -191,12 +294,31 @@ void Connection::dispatch_other(const Event& event) {
   open_if_accepted();
 }
 
+void Connection::count_end(const Closed& closed) noexcept {
+  Metrics& metrics = owner_.metrics_;
+  ++metrics.closing;
+  if (opened_) {
+    --metrics.open;
+    metrics.closes_received.count(closed.code);
+    if (closed.error != nullptr && closed.error->code == errc::peer_too_slow) ++metrics.slow_closed;
+    if (closed.sent != 0) metrics.closes_sent.count(closed.sent);
+  } else if (closed.error != nullptr) {
+    const Security* const its = security();
+    metrics.refused.count(*closed.error, its != nullptr && its->error());
+  } else {
+    ++metrics.answered;
+  }
+}
+
 // Answers a request that the owner does not want the application to see.
 bool Connection::is_admitted(const Request& request) noexcept {
   try {
-    std::optional<Endpoint> client;
-    const Refusal refusal = owner_.admit(request, *this, client);
-    if (client) extra().client = std::move(client);
+    std::optional<Forwarded> told;
+    const Refusal refusal = owner_.admit(request, *this, told);
+    if (told) {
+      session_.went_to(request, told->host, told->scheme);
+      extra().client = std::move(told->client);
+    }
     if (!refusal) return true;
     if (const Error error = session_.reject(refusal)) session_.lost(error.code);
   } catch (const std::bad_alloc&) {
@@ -206,7 +328,7 @@ bool Connection::is_admitted(const Request& request) noexcept {
 }
 
 // What is answered for an application without on_request.
-void Connection::answer(const Request& request) noexcept {
+void Connection::answer(const Request& request) {
   try {
     std::string_view subprotocol;
     Error error;
@@ -352,10 +474,13 @@ void Connection::serve_later() noexcept {
 void Connection::run_deferred() noexcept {
   if (transport_ != nullptr) return serve();
   session_.drop_output();  // the application may keep us
+  loop_.pool().settle();
   Owner& owner = owner_;
   const auto alive = owner.self_;
+  const std::uint32_t tag = tag_;
+  --owner.metrics_.closing;
   owner.remove(id_);  // our last act
-  owner.released();
+  owner.released(tag);
 }
 
 // False when the stream broke at it, or there is no memory for what waits.
@@ -389,6 +514,13 @@ void Connection::align() noexcept {
 
 // True when the connection is over.
 bool Connection::settle() noexcept {
+  std::uint64_t& largest = owner_.metrics_.largest_output;
+  largest = std::max<std::uint64_t>(largest, session_.output_size());
+  if (session_.memory() > session_.limits().connection_bytes && !session_.is_ended()) {
+    shed(make_error(errc::memory_budget, "it holds %zu bytes; Limits::connection_bytes is %zu",
+                    session_.memory(), session_.limits().connection_bytes));
+    return false;  // it is served again, to tell of that
+  }
   if (unusual_.stalled && !unusual_.waiting && session_.output_size() != 0) {
     unusual_.waiting = true;
     transport_->write_later(session_.output());
@@ -400,6 +532,12 @@ bool Connection::settle() noexcept {
   }
   if (unusual_.drain_due != session_.is_congested()) settle_congestion();
   return false;
+}
+
+// Ended for the sake of the memory that it holds.
+void Connection::shed(Error error) noexcept {
+  session_.shed(std::move(error));
+  serve_later();
 }
 
 void Connection::set_deadline(TimePoint deadline) noexcept {
@@ -434,7 +572,7 @@ void Connection::settle_congestion() noexcept {
   unusual_.drain_due = session_.is_congested();
   if (unusual_.drain_due) return;
   const auto& on_drain = owner_.handlers().on_drain;
-  if (on_drain && session_.is_open()) on_drain(*this);
+  if (on_drain && session_.is_open()) guard([&] { on_drain(*this); });
 }
 
 }  // namespace timtow

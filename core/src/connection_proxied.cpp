@@ -35,7 +35,7 @@ void Proxied::take(MutableBytes bytes) noexcept {
       client_ = std::move(header.client);
       begun_ = {};
       const MutableBytes rest = bytes.subspan(header.size - before);
-      if (!rest.empty()) above_.received(rest);
+      if (survives([&] { connection_.meet(); }) && !rest.empty()) above_.received(rest);
       return;
     }
     if (result == Result::none && !is_trusted_) {

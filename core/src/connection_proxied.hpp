@@ -7,6 +7,7 @@
 #include <string>
 
 #include "connection_relay.hpp"
+#include "timtow/connection.hpp"
 #include "timtow/ip_address.hpp"
 #include "timtow/proxy_protocol.hpp"
 
@@ -14,8 +15,10 @@ namespace timtow {
 
 class Proxied final : public Relay {
  public:
-  Proxied(TransportEvents& above, Loop& loop, const Networks& trusted) noexcept
-      : Relay(above), loop_(loop), trusted_(trusted) {}
+  // `above` is the connection's events, or what stands between.
+  Proxied(TransportEvents& above, Connection& connection, Loop& loop,
+          const Networks& trusted) noexcept
+      : Relay(above), connection_(connection), loop_(loop), trusted_(trusted) {}
 
   void opened(Transport& below) noexcept override;
   MutableBytes read_space() noexcept override {
@@ -34,6 +37,7 @@ class Proxied final : public Relay {
  private:
   void take(MutableBytes bytes) noexcept;
 
+  Connection& connection_;  // which does not end before us
   Loop& loop_;
   const Networks& trusted_;  // until opened()
   bool is_trusted_ = false;

@@ -52,6 +52,10 @@ class Category final : public std::error_category {
         return "a trusted proxy sent a malformed PROXY header";
       case errc::proxy_header_untrusted:
         return "a PROXY header came from an address that is not among the trusted proxies";
+      case errc::too_many_connections:
+        return "too many connections";
+      case errc::too_many_of_one_address:
+        return "too many connections of one address";
       case errc::no_subprotocol:
         return "no subprotocol in common";
       case errc::protocol_error:
@@ -68,16 +72,26 @@ class Category final : public std::error_category {
         return "compressed beyond measure";
       case errc::idle_timeout:
         return "idle for too long";
+      case errc::message_timeout:
+        return "message took too long";
       case errc::close_timeout:
         return "closing took too long";
       case errc::connection_lost:
         return "connection lost";
       case errc::cancelled:
         return "cancelled";
+      case errc::memory_budget:
+        return "a budget of memory is used up";
+      case errc::peer_too_slow:
+        return "the peer reads too slowly";
+      case errc::handler_threw:
+        return "a handler threw an exception";
       case errc::not_open:
         return "connection is not open";
       case errc::output_full:
         return "output queue is full";
+      case errc::slow_reader:
+        return "the peer reads too slowly for more messages";
       case errc::message_unfinished:
         return "a fragmented message is unfinished";
       case errc::invalid_close:

@@ -188,6 +188,7 @@ std::string format_reply(const Reply& reply) {
 std::string format_refusal(const Refusal& refusal, bool drafts) {
   const std::string body = refusal.error.text + '\n';
   Reply reply{.status = refusal.status, .body = body, .headers = {}};
+  if (refusal.status == 503) reply.headers.push_back({"Retry-After", "10"});  // seconds
   if (refusal.status == 405) reply.headers.push_back({"Allow", "GET"});
   if (refusal.status == 426) {
     reply.headers.push_back({"Upgrade", "websocket"});

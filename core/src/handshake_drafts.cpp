@@ -125,7 +125,7 @@ Refusal check_hixie_request(const Request& request) {
   return {};
 }
 
-HixieTerms hixie_terms(const Request& request, bool secure) {
+HixieTerms hixie_terms(const Request& request, std::string_view host, bool secure) {
   std::string target{request.target};
   if (!target.starts_with('/')) {
     target = request.path();
@@ -133,7 +133,7 @@ HixieTerms hixie_terms(const Request& request, bool secure) {
   }
   const bool has_origin = request.headers.has("Origin");
   return {.origin = std::string{has_origin ? request.origin() : "null"},
-          .location = location_of(secure, request.host(), target)};
+          .location = location_of(secure, host, target)};
 }
 
 HixieChallenge hixie_challenge(const Request& request) noexcept {

@@ -37,8 +37,8 @@ std::optional<std::uint32_t> hixie_number(std::string_view key) noexcept;
 // Whether a request that asks for one of these may be answered; the headers of all requests are
 // checked already.
 Refusal check_hixie_request(const Request& request);
-// What the response to it repeats. `secure`: the client came over TLS.
-HixieTerms hixie_terms(const Request& request, bool secure);
+// What the response to it repeats: the client went to this host, over TLS if `secure`.
+HixieTerms hixie_terms(const Request& request, std::string_view host, bool secure);
 // The challenge of a request that was checked, without key3.
 HixieChallenge hixie_challenge(const Request& request) noexcept;
 Error check_hixie_accept(const Accept& accept);

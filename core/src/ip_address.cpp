@@ -122,6 +122,12 @@ bool IpAddress::is_v4() const noexcept {
   return std::equal(before_v4.begin(), before_v4.end(), bytes_.begin());
 }
 
+bool IpAddress::is_loopback() const noexcept {
+  if (is_v4()) return bytes_[before_v4.size()] == 127;
+  return bytes_.back() == 1 &&
+         std::all_of(bytes_.begin(), bytes_.end() - 1, [](std::uint8_t each) { return each == 0; });
+}
+
 std::string to_string(const IpAddress& address) {
   const auto& bytes = address.bytes();
   char group[16];
@@ -198,9 +204,7 @@ bool Networks::contains(const IpAddress& address) const noexcept {
 
 bool Networks::contains(const Endpoint& endpoint) const noexcept {
   if (endpoint.is_unix()) return has_unix_;
-  // The zone of a link-local address (RFC 4007 section 11) is not part of it.
-  const auto address =
-      IpAddress::parse(std::string_view{endpoint.host}.substr(0, endpoint.host.find('%')));
+  const auto address = IpAddress::of_host(endpoint.host);
   return address && contains(*address);
 }
 

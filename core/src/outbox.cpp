@@ -20,7 +20,11 @@ template <typename Held>
 Held& held_by(OutputChunk* chunk) noexcept {
   return *std::launder(reinterpret_cast<Held*>(chunk->storage()));
 }
-constexpr std::size_t held_size = std::max(sizeof(Block), sizeof(PreparedMessage::Shared));
+struct SharedBytes {
+  PreparedMessage::Shared bytes;
+  std::size_t charged = 0;  // to the pool, once they stay
+};
+constexpr std::size_t held_size = std::max(sizeof(Block), sizeof(SharedBytes));
 
 }  // namespace
 
@@ -36,10 +40,13 @@ OutputChunk* Outbox::make_chunk(std::size_t payload) noexcept {
 }
 
 void Outbox::release_block(OutputChunk* chunk) noexcept {
-  if (chunk->kind == Kind::adopted)
+  if (chunk->kind == Kind::adopted) {
     pool_->release(held_by<Block>(chunk));
-  else if (chunk->kind == Kind::shared)
-    std::destroy_at(&held_by<PreparedMessage::Shared>(chunk));
+  } else if (chunk->kind == Kind::shared) {
+    auto& shared = held_by<SharedBytes>(chunk);
+    pool_->refund(shared.charged);
+    std::destroy_at(&shared);
+  }
   pool_->release({reinterpret_cast<std::byte*>(chunk), chunk->block_size});
 }
 
@@ -104,16 +111,30 @@ bool Outbox::share(const PreparedMessage::Shared& bytes, std::size_t size) noexc
     return append({bytes.get(), size});
   OutputChunk* const chunk = make_chunk(held_size);
   if (chunk == nullptr) return false;
-  new (chunk->storage()) PreparedMessage::Shared{bytes};
+  auto& shared = *new (chunk->storage()) SharedBytes{bytes};
   chunk->kind = Kind::shared;
+  if (head_ != nullptr && head_->stays) {
+    if (!pool_->charge(size)) {
+      release(chunk);
+      return false;
+    }
+    shared.charged = size;
+  }
   push_showing(chunk, {bytes.get(), size});
   return true;
 }
 
 // A chunk with the same bytes that is all ours: this one or another; null when there is no memory.
 OutputChunk* Outbox::owned(OutputChunk* chunk, Buffer* source) noexcept {
-  if (chunk->kind != Kind::borrowed && chunk->kind != Kind::tray) return chunk;
   const std::size_t waiting = chunk->waiting();
+  if (chunk->kind == Kind::shared) {
+    auto& shared = held_by<SharedBytes>(chunk);
+    if (shared.charged != 0 || waiting == 0) return chunk;
+    if (!pool_->charge(waiting)) return nullptr;
+    shared.charged = waiting;
+    return chunk;
+  }
+  if (chunk->kind != Kind::borrowed && chunk->kind != Kind::tray) return chunk;
   if (chunk->kind == Kind::borrowed && source != nullptr && source->holds(chunk->begin) &&
       waiting >= source->size() / 2) {
     new (chunk->storage()) Block{source->detach()};
@@ -128,6 +149,7 @@ OutputChunk* Outbox::owned(OutputChunk* chunk, Buffer* source) noexcept {
 }
 
 bool Outbox::own(Buffer* source) noexcept {
+  if (head_ != nullptr) head_->stays = true;
   for (OutputChunk** link = &head_; *link != nullptr; link = &(*link)->next) {
     OutputChunk* const chunk = *link;
     // Only the last in line may take the source over: it is the last to be sent.
@@ -135,7 +157,10 @@ bool Outbox::own(Buffer* source) noexcept {
     if (ours == nullptr) return false;
     if (ours == chunk) continue;
     ours->next = chunk->next;
-    if (chunk == head_ && chunk->last != chunk) ours->last = chunk->last;
+    if (chunk == head_) {
+      ours->stays = true;
+      if (chunk->last != chunk) ours->last = chunk->last;
+    }
     if (head_->last == chunk) head_->last = ours;
     *link = ours;
     release(chunk);
@@ -155,6 +180,7 @@ void Outbox::sent_in_part(std::size_t size) noexcept {
     size -= waiting;
     OutputChunk* const done = std::exchange(head_, head_->next);
     head_->last = done->last;
+    head_->stays = done->stays;
     release(done);
   }
 }

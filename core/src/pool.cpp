@@ -22,13 +22,40 @@ Pool::~Pool() {
   while (large_free_ != nullptr) std::free(std::exchange(large_free_, large_free_->next));
 }
 
+void Pool::limit(std::size_t budget, Strain* strain) noexcept {
+  const std::size_t used = in_use();
+  strain_ = strain;
+  is_strained_ = false;
+  reserve_ = strain == nullptr ? 0 : budget / 8;
+  budget_ = std::max(budget - reserve_, used);
+  budget_left_ = budget_ - used;
+}
+
+bool Pool::draw(std::size_t size) noexcept {
+  if (strain_ == nullptr) return false;
+  if (!is_strained_) {
+    is_strained_ = true;
+    budget_ += reserve_;
+    budget_left_ += reserve_;
+  }
+  strain_->strained();
+  return size <= budget_left_;
+}
+
+void Pool::settle() noexcept {
+  if (!is_strained_ || budget_left_ < reserve_) return;
+  is_strained_ = false;
+  budget_ -= reserve_;
+  budget_left_ -= reserve_;
+}
+
 Block Pool::allocate_from_system(std::size_t size) noexcept {
   const std::size_t index = class_of(size);
   if (index < classes)
     size = size_of(index);
   else if (const Block free = allocate_large_free(size))
     return free;
-  if (size > budget_left_) return {};
+  if (!has_left(size)) return {};
   auto* const data = static_cast<std::byte*>(std::malloc(size));
   if (data == nullptr) return {};
   budget_left_ -= size;
@@ -61,7 +88,7 @@ void Pool::give_back(Block block) noexcept {
 
 // Or wherever the system finds it best.
 Block Pool::grow_in_place(Block block, std::size_t size) noexcept {
-  if (size - block.size > budget_left_) return {};
+  if (!has_left(size - block.size)) return {};
   auto* const data = static_cast<std::byte*>(std::realloc(block.data, size));
   if (data == nullptr) return {};
   budget_left_ -= size - block.size;

@@ -31,8 +31,8 @@ struct PreparedMessage::Forms {
   std::vector<Form> all;
 };
 
-PreparedMessage::PreparedMessage(const Message& message)
-    : type_(message.type), forms_(std::make_shared<Forms>()) {
+PreparedMessage::PreparedMessage(const Message& message, std::uint64_t topic)
+    : type_(message.type), topic_(topic), forms_(std::make_shared<Forms>()) {
   const FrameHeader header{.opcode = static_cast<Opcode>(message.type),
                            .length = message.payload.size()};
   header_size_ = header.wire_size();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "connection_proxied.hpp"
+#include "server_caps.hpp"
 
 namespace timtow {
 namespace {
@@ -18,6 +19,9 @@ auto take_over(Loop& loop, Socket socket) {
   };
 }
 
+// How often the application is told at most that peers are turned away.
+constexpr std::chrono::seconds turned_away_time{10};
+
 }  // namespace
 
 // What lives as long as the server or one of its connections.
@@ -26,14 +30,15 @@ class Server::Core final : public Connection::Owner,
                            public std::enable_shared_from_this<Core> {
  public:
   Core(Loop& on, Handlers handlers, ServerOptions options)
-      : Owner(std::move(handlers)),
+      : Owner(on, std::move(handlers)),
         loop_(on),
         options_(std::move(options)),
         plain_{.limits = options_.limits,
                .drafts = options_.drafts,
                .compression = options_.compression.get()},
         secured_(plain_),
-        fault_(check_options()) {
+        fault_(check_options()),
+        turned_away_timer_(on, [this] { tell_turned_away(); }) {
     secured_.secure = true;
   }
 
@@ -46,29 +51,44 @@ class Server::Core final : public Connection::Owner,
   Loop& loop() noexcept { return loop_; }
   std::vector<Listener*>& listeners() noexcept { return listeners_; }
   using Owner::size;
+  Metrics metrics() const noexcept { return Owner::metrics({&plain_, &secured_}, loop_); }
 
-  TransportEvents* accepted() noexcept override { return accepted(nullptr); }
+  TransportEvents* accepted(Bytes address) noexcept override { return accepted(address, nullptr); }
 
-  TransportEvents* accepted(ServerSecurity* security) noexcept {
+  TransportEvents* accepted(Bytes address, ServerSecurity* security) noexcept {
+    ++metrics_.accepted;
     try {
-      Connection& connection = add_connection(security);
+      const ServerCaps::Tag tag = caps_.tag_of(address_of(address), trusted_);
+      Refusal refusal = caps_.judge(size());
+      if (!refusal) refusal = caps_.judge_address(tag);
+      if (refusal) return turn_away(refusal, security);
+      if (loop_.pool().is_strained()) return turn_away_for_memory();
+      Connection& connection = add_connection(security, tag);
       Way way = way_to(connection, security);
       return &way.release();
     } catch (const std::bad_alloc&) {
-      accept_failed(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
+      ++metrics_.refused.memory;
+      tell(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
     }
   }
 
   void accept_failed(const Error& error) noexcept override {
+    const bool no_descriptors = error.code == std::errc::too_many_files_open ||
+                                error.code == std::errc::too_many_files_open_in_system;
+    ++(no_descriptors ? metrics_.accepts_without_descriptors : metrics_.accepts_failed);
+    tell(error);
+  }
+  void tell(const Error& error) noexcept {
     const auto self = shared_from_this();  // the handler may destroy the server
-    if (handlers_.on_error) handlers_.on_error(error);
+    report(error);
   }
 
   // `make` asks the loop for a listener, that tells these events.
   template <typename Make>
   Error listen(AcceptEvents& events, Make make) {
     if (Error error = cannot_serve()) return error;
+    if (Error error = caps_.settle(options_, loop_.most_descriptors())) return error;
     listeners_.reserve(listeners_.size() + 1);  // one that is made has to be known
     Error error;
     if (Listener* listener = make(events, error)) listeners_.push_back(listener);
@@ -88,15 +108,23 @@ class Server::Core final : public Connection::Owner,
   // With a request, everything that stands before one has come already.
   Error adopt(Socket socket, ServerSecurity* security, const Request* request, Bytes already_read) {
     if (Error error = cannot_serve()) return error;
+    if (!caps_.is_settled())
+      if (Error error = caps_.settle(options_, loop_.most_descriptors())) return error;
+    if (Refusal refusal = caps_.judge(size())) return std::move(refusal.error);
     const Loop::Batch batch{loop_};
     std::vector<std::byte> input{already_read.begin(), already_read.end()};  // unmasked in place
-    Connection& connection = add_connection(security);
+    Connection& connection = add_connection(security, ServerCaps::uncounted);
     Way way = request == nullptr ? way_to(connection, security) : Way{connection, nullptr, nullptr};
     Error error;
-    if (Transport* const transport = loop_.adopt(socket, way.begin(), error))
-      way.start(*transport, request, input);
-    else
-      remove(connection.id());
+    Transport* const transport = loop_.adopt(socket, way.begin(), error);
+    if (transport == nullptr) {
+      drop(connection);
+      return error;
+    }
+    ++metrics_.accepted;
+    if (const Refusal refusal = count(connection, transport->peer()))
+      connection.refuse(refusal, security != nullptr);
+    way.start(*transport, request, input);
     return error;
   }
 
@@ -145,6 +173,7 @@ class Server::Core final : public Connection::Owner,
   void abandon() noexcept {
     const Loop::Batch batch{loop_};
     stop_accepting();
+    turned_away_timer_.stop();
     mute();
     abort_all();
   }
@@ -156,7 +185,9 @@ class Server::Core final : public Connection::Owner,
     SecuredDoor(Core& core, std::shared_ptr<ServerSecurity> security) noexcept
         : core_(core), security_(std::move(security)) {}
 
-    TransportEvents* accepted() noexcept override { return core_.accepted(security_.get()); }
+    TransportEvents* accepted(Bytes address) noexcept override {
+      return core_.accepted(address, security_.get());
+    }
     void accept_failed(const Error& error) noexcept override { core_.accept_failed(error); }
 
    private:
@@ -181,8 +212,99 @@ class Server::Core final : public Connection::Owner,
     return fault_;
   }
 
-  Connection& add_connection(const ServerSecurity* security) {
-    return add(shared_from_this(), loop_, Role::server, security == nullptr ? plain_ : secured_);
+  Connection& add_connection(const ServerSecurity* security, ServerCaps::Tag tag) {
+    Connection& connection =
+        add(shared_from_this(), loop_, Role::server, security == nullptr ? plain_ : secured_);
+    try {
+      caps_.add(tag);
+    } catch (const std::bad_alloc&) {
+      remove(connection.id());
+      throw;
+    }
+    connection.set_tag(tag);
+    return connection;
+  }
+  // Takes back what add_connection() gave.
+  void drop(Connection& connection) noexcept {
+    caps_.remove(connection.tag());
+    remove(connection.id());
+  }
+
+  // -- Who is turned away -------------------------------------------------------------------------
+
+  static std::optional<IpAddress> address_of(Bytes bytes) noexcept {
+    if (bytes.empty()) return std::nullopt;
+    return bytes.size() == 4 ? IpAddress::of_v4(bytes) : IpAddress::of_v6(bytes);
+  }
+
+  // Counts a connection as this client's, if it is not yet anybody's, or says why it cannot stay.
+  Refusal count(Connection& connection, const Endpoint& client) {
+    if (connection.tag() != ServerCaps::uncounted) return {};
+    const ServerCaps::Tag tag = caps_.tag_of(IpAddress::of_host(client.host), trusted_);
+    const Refusal refusal = caps_.judge_address(tag);
+    if (refusal) {
+      note_turned_away(refusal);
+    } else {
+      caps_.add(tag);
+      connection.set_tag(tag);
+    }
+    return refusal;
+  }
+  Refusal meet(Connection& connection) override { return count(connection, connection.peer()); }
+
+  // Whom to tell of a peer that cannot stay: it is answered, or closed at once. To say a word over
+  // TLS takes a handshake, which costs us more than all else, and that is what a flood wants.
+  TransportEvents* turn_away(const Refusal& refusal, const ServerSecurity* security) {
+    note_turned_away(refusal);
+    if (security != nullptr || !caps_.may_refuse()) return nullptr;
+    Connection& connection = add_connection(nullptr, ServerCaps::refused);
+    connection.refuse(refusal, false);
+    return &connection.events();
+  }
+
+  // An answer takes some, too.
+  TransportEvents* turn_away_for_memory() noexcept {
+    ++turned_away_.for_memory;
+    ++metrics_.refused.memory;
+    tell_turned_away_soon();
+    return nullptr;
+  }
+
+  void note_turned_away(const Refusal& refusal) noexcept {
+    const bool of_all = refusal.error.code == errc::too_many_connections;
+    ++(of_all ? turned_away_.all : turned_away_.of_one);
+    ++(of_all ? metrics_.refused.connections : metrics_.refused.of_one_address);
+    tell_turned_away_soon();
+  }
+
+  void tell_turned_away_soon() noexcept {
+    if (turned_away_timer_.is_running()) return;
+    try {
+      turned_away_timer_.start(turned_away_time);
+    } catch (const std::bad_alloc&) {  // it is told with the next
+    }
+  }
+
+  // Tells the application how many that were, of late.
+  void tell_turned_away() noexcept {
+    const auto self = shared_from_this();  // the handler may destroy the server
+    const TurnedAway sum = std::exchange(turned_away_, {});
+    if (sum.all != 0)
+      tell(make_error(errc::too_many_connections,
+                      "%llu peers were turned away: there were %zu connections, which is "
+                      "ServerOptions::connections; raise it, and the limit on open files?",
+                      sum.all, caps_.most()));
+    if (sum.of_one != 0)
+      tell(make_error(errc::too_many_of_one_address,
+                      "%llu peers were turned away: their address had %zu connections, "
+                      "which is ServerOptions::connections_per_address; if it is a "
+                      "proxy's, name that in trusted_proxies",
+                      sum.of_one, caps_.most_of_one()));
+    if (sum.for_memory != 0)
+      tell(make_error(errc::memory_budget,
+                      "%llu peers were turned away: over seven eighths of the %zu bytes of "
+                      "Loop::limit_memory() were in use",
+                      sum.for_memory, loop_.pool().budget()));
   }
 
   // What stands between a transport and its connection: who takes the PROXY header off the stream,
@@ -220,21 +342,20 @@ class Server::Core final : public Connection::Owner,
       Way way{connection, nullptr, nullptr};
       if (security != nullptr) way.tls = security->secure(loop_, connection.events());
       if (options_.proxy_protocol)
-        way.proxied = std::make_unique<Proxied>(way.above_proxied(), loop_, trusted_);
+        way.proxied = std::make_unique<Proxied>(way.above_proxied(), connection, loop_, trusted_);
       return way;
     } catch (const std::bad_alloc&) {
-      remove(connection.id());
+      drop(connection);
       throw;
     }
   }
-  Refusal admit(const Request& request, const Connection& connection,
-                std::optional<Endpoint>& client) override {
+  Refusal admit(const Request& request, Connection& connection,
+                std::optional<Forwarded>& told) override {
     Destination destination{request.host(), connection.security() == nullptr ? "" : "https"};
-    std::optional<Forwarded> told;
     if (!trusted_.empty())
       told = parse_forwarded(request, connection.peer(), trusted_, options_.forwarded_header);
     if (told) {
-      client = told->client;
+      if (Refusal refusal = count(connection, told->client)) return refusal;
       if (!told->host.empty()) destination.host = told->host;
       if (!told->scheme.empty()) destination.scheme = told->scheme;
     }
@@ -251,13 +372,22 @@ class Server::Core final : public Connection::Owner,
   void abort_all() noexcept {
     for_all([](Connection& connection) { connection.abort(); });
   }
-  void released() noexcept override {
+  void released(ServerCaps::Tag tag) noexcept override {
+    caps_.remove(tag);
     if (shutdown_timer_ && size() == 0) finish_shutdown();
   }
   void finish_shutdown() {
     shutdown_timer_->stop();
-    for (const auto& done : std::exchange(shutdown_done_, {}))
-      if (!is_muted()) done();
+    turned_away_timer_.stop();
+    tell_turned_away();
+    for (const auto& done : std::exchange(shutdown_done_, {})) {
+      if (is_muted()) return;
+      try {
+        done();
+      } catch (...) {
+        report(make_error(errc::handler_threw, "what waited for the server's shutdown threw"));
+      }
+    }
   }
 
   Loop& loop_;
@@ -266,6 +396,13 @@ class Server::Core final : public Connection::Owner,
   SessionOptions secured_;
   Networks trusted_;
   const Error fault_;
+  ServerCaps caps_;
+  struct TurnedAway {
+    unsigned long long all = 0;
+    unsigned long long of_one = 0;
+    unsigned long long for_memory = 0;
+  } turned_away_;  // since the application was told
+  Timer turned_away_timer_;
   std::vector<Listener*> listeners_;
   std::vector<std::unique_ptr<SecuredDoor>> doors_;
   std::unique_ptr<Timer> shutdown_timer_;
@@ -316,6 +453,8 @@ Error Server::adopt(Socket socket, const Request& request, Bytes already_read) {
 void Server::shutdown(Duration deadline, std::function<void()> done) {
   core_->shutdown(deadline, std::move(done));
 }
+
+Metrics Server::metrics() const noexcept { return core_->metrics(); }
 
 std::size_t Server::size() const noexcept { return core_->size(); }
 

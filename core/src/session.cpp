@@ -14,8 +14,6 @@
 namespace timtow {
 namespace {
 
-constexpr SessionOptions default_options{};
-
 // How a session ends for which there is not even the memory to say so.
 const Error no_memory{make_error_code(errc::no_memory), {}};
 const Closed closed_without_memory{.code = close_code::abnormal,
@@ -51,7 +49,7 @@ FrameHeader header_of(Opcode opcode, bool fin, Bytes payload) noexcept {
 Session::Session(Role role, Pool& pool, const SessionOptions& options) noexcept
     : options_(options), is_client_(role == Role::client), outbox_(pool) {}
 
-Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, default_options) {}
+Session::Session(Role role, Pool& pool) noexcept : Session(role, pool, pool.default_options()) {}
 
 Session::~Session() = default;
 
@@ -112,7 +110,7 @@ errc Session::put_short(std::byte first, Bytes payload) noexcept {
   std::byte* const to = chunk->room_begin();
   to[0] = first;
   to[1] = static_cast<std::byte>(payload.size());
-  commit_output(*chunk, 2 + payload.size());
+  commit_output(*chunk, 2 + payload.size(), payload);
   detail::copy_short(to + 2, payload.data(), payload.size());
   return errc::ok;
 }
@@ -123,7 +121,7 @@ errc Session::put_long(std::byte first, Bytes payload) noexcept {
   std::byte* const start = chunk->room_begin();
   *start = first;
   std::byte* const to = FrameHeader::write_length(start + 1, payload.size(), false);
-  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size());
+  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size(), payload);
   detail::copy_short(to, payload.data(), payload.size());
   return errc::ok;
 }
@@ -142,7 +140,7 @@ errc Session::put_masked(Opcode opcode, bool fin, Bytes payload) noexcept {
   std::byte* const start = chunk->room_begin();
   std::byte* const to = header.write(start);
   mask(to, payload.data(), payload.size(), header.key);
-  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size());
+  commit_output(*chunk, static_cast<std::size_t>(to - start) + payload.size(), payload);
   return errc::ok;
 }
 
@@ -150,16 +148,19 @@ errc Session::put_borrowed(Opcode opcode, Bytes payload) noexcept {
   std::array<std::byte, max_frame_header> wire;
   const Bytes head{wire.data(), header_of(opcode, true, payload).write(wire.data())};
   if (!outbox_.append_and_borrow(head, payload)) return errc::no_memory;
-  note_congestion();
+  note_frame(payload);
   return errc::ok;
 }
 
-void Session::commit_output(OutputChunk& chunk, std::size_t size) noexcept {
+void Session::commit_output(OutputChunk& chunk, std::size_t size, Bytes payload) noexcept {
   outbox_.commit(chunk, size);
-  note_congestion();
+  note_frame(payload);
 }
 
-void Session::note_congestion() noexcept {
+// A frame was queued, of this payload before it was masked or compressed.
+void Session::note_frame(Bytes payload) noexcept {
+  ++options_.traffic.frames_sent;
+  options_.traffic.frame_bytes_sent += payload.size();
   if (outbox_.size() > options_.limits.output_high_water) [[unlikely]]
     state_.congested = true;
 }
@@ -181,21 +182,24 @@ errc Session::send(const Message& message) noexcept {
 }
 
 errc Session::send(const PreparedMessage& message) noexcept {
+  if (is_slow()) return send_slowly(message.message(), &message);
   if (is_client_) return send(message.message());
   const std::size_t size = message.frame().size();
   const errc refused = check_output(size);
   if (refused != errc::ok) return send_otherwise(refused, message.message());
-  return sends_specially_ != 0 ? send_specially(message) : put_shared(message.shared(), size);
+  return sends_specially_ != 0 ? send_specially(message)
+                               : put_shared(message.shared(), size, message.message());
 }
 
-errc Session::put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept {
+errc Session::put_shared(const PreparedMessage::Shared& bytes, std::size_t size,
+                         const Message& message) noexcept {
   if (!outbox_.share(bytes, size)) return errc::no_memory;
-  note_congestion();
+  note_frame(message.payload);
   return errc::ok;
 }
 
 errc Session::send_borrowed(const Message& message) noexcept {
-  if (is_client_ || message.payload.size() < worth_borrowing || sends_specially_ != 0)
+  if (is_client_ || message.payload.size() < worth_borrowing || sends_specially_ != 0 || is_slow())
     return send(message);
   const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
@@ -203,7 +207,7 @@ errc Session::send_borrowed(const Message& message) noexcept {
 }
 
 errc Session::send_in_place(const Message& message) noexcept {
-  if (is_client_ || sends_specially_ != 0) return send(message);
+  if (is_client_ || sends_specially_ != 0 || is_slow()) return send(message);
   const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
   const FrameHeader header = header_of(static_cast<Opcode>(message.type), true, message.payload);
@@ -212,7 +216,7 @@ errc Session::send_in_place(const Message& message) noexcept {
   std::byte* const start = const_cast<std::byte*>(message.payload.data()) - size;
   header.write(start);
   if (!outbox_.borrow({start, size + message.payload.size()})) return errc::no_memory;
-  note_congestion();
+  note_frame(message.payload);
   return errc::ok;
 }
 
@@ -225,12 +229,14 @@ void Session::own_output() noexcept {
 }
 
 errc Session::send_piece(const Message& piece, bool last) noexcept {
-  errc result = check_output(piece.payload.size());
   const bool continues = (sends_specially_ & in_a_message) != 0;
+  if (is_slow() && !continues) return errc::slow_reader;  // it would overtake what waits
+  errc result = check_output(piece.payload.size());
   if (result != errc::ok) return send_otherwise(result, piece, !continues, last);
   const Opcode opcode = continues ? Opcode::continuation : static_cast<Opcode>(piece.type);
   result = is_compressing() ? put_piece(opcode, last, piece.payload)
                             : put_frame(opcode, last, piece.payload);
+  if (result == errc::ok && !last) ++options_.traffic.fragments_sent;
   if (result == errc::ok && continues == last) sends_specially_ ^= in_a_message;
   return result;
 }
@@ -239,7 +245,18 @@ errc Session::put_control(Opcode opcode, Bytes payload) noexcept {
   if (!is_open()) return errc::not_open;
   if (state_.hixie) return errc::unsupported_by_draft;
   if (payload.size() > max_control_payload) return errc::payload_too_long;
-  return put_frame(opcode, true, payload);
+  return put_control_frame(opcode, payload);
+}
+
+errc Session::put_control_frame(Opcode opcode, Bytes payload) noexcept {
+  const errc result = put_frame(opcode, true, payload);
+  if (result != errc::ok) return result;
+  Traffic& traffic = options_.traffic;
+  ++(opcode == Opcode::ping   ? traffic.pings_sent
+     : opcode == Opcode::pong ? traffic.pongs_sent
+                              : traffic.closes_sent);
+  traffic.control_bytes_sent += payload.size();
+  return errc::ok;
 }
 
 errc Session::ping(Bytes payload) noexcept { return put_control(Opcode::ping, payload); }
@@ -256,7 +273,7 @@ errc Session::put_close(CloseCode code, std::string_view reason) noexcept {
     std::copy_n(as_bytes(reason).data(), reason.size(), payload.data() + 2);
     size = 2 + reason.size();
   }
-  const errc result = put_frame(Opcode::close, true, Bytes{payload.data(), size});
+  const errc result = put_control_frame(Opcode::close, Bytes{payload.data(), size});
   if (result != errc::ok) return result;
   sent_code_ = code & 0x1FFFU;
   state_.close_sent = true;
@@ -308,8 +325,9 @@ void Session::end() noexcept {
   ending_due_ = true;
   input_ = {};
   in_payload_ = false;
-  if (work_ != nullptr && !work_->message_done)
-    work_->message.release();  // what an event shows stays
+  if (work_ == nullptr) return;
+  work_->backlog.reset();
+  if (!work_->message_done) work_->message.release();  // what an event shows stays
 }
 
 // What waits in the outbox stays: a completion based loop may be writing it still.
@@ -358,6 +376,36 @@ void Session::give_up(const Error& error) noexcept {
   outbox_.give_up();
 }
 
+bool Session::application_failed(Error error) noexcept {
+  if (state_.phase == Phase::ended) return false;
+  Error public_error = make_error(errc::handler_threw, "the application failed");
+  if (state_.phase == Phase::open)
+    fail(close_code::internal_error, std::move(public_error));
+  else if (state_.phase == Phase::deciding)
+    refuse_or_cut({500, std::move(public_error)});
+  else
+    fail_handshake(std::move(public_error));
+  set_error(std::move(error));
+  return true;
+}
+
+void Session::shed(Error error) noexcept {
+  const bool is_stuck = outbox_.size() >= memory() / 2;
+  if (state_.phase == Phase::open)
+    fail(close_code::try_again_later, std::move(error));
+  else if (is_opening())
+    fail_handshake(std::move(error));
+  if (is_stuck) cut();
+}
+
+std::size_t Session::memory() const noexcept {
+  if (work_ == nullptr) return outbox_.size();
+  const Work& work = *work_;
+  return outbox_.size() + work.carry.capacity() + work.held.capacity() + work.message.capacity() +
+         (work.codec == nullptr ? 0 : work.codec->memory()) +
+         (work.backlog == nullptr ? 0 : work.backlog->bytes);
+}
+
 bool Session::wants_read() const noexcept {
   if (state_.input_ended || cut_ || state_.phase == Phase::deciding) return false;
   return state_.phase == Phase::ended || !(state_.congested || (state_.paused && is_open()));
@@ -380,17 +428,30 @@ TimePoint Session::deadline_of_phase(TimePoint now) noexcept {
     clock_due_ = false;
     const Duration time =
         is_opening() ? options_.limits.handshake_time : options_.limits.close_time;
-    clock_ = time > Duration{} ? now + time : never;
+    clock_ = time > Duration{} ? later(now, time) : never;
   }
   return finished() ? never : clock_;
 }
 
-TimePoint Session::deadline_of_silence() const noexcept {
-  TimePoint due = never;
+// Of a message, or a frame's header, that has begun. Whoever is not read cannot end it.
+TimePoint Session::deadline_of_message(TimePoint now) noexcept {
+  if (!state_.in_message && !state_.in_atom) [[likely]]
+    return never;
+  TimePoint& begun = work_->begun;
+  if (!wants_read())
+    begun = never;
+  else if (begun == never)
+    begun = now;
+  const Duration time = options_.limits.message_time;
+  return time > Duration{} && begun != never ? later(begun, time) : never;
+}
+
+TimePoint Session::deadline_of_open(TimePoint now) noexcept {
+  TimePoint due = deadline_of_message(now);
   if (options_.limits.ping_interval > Duration{} && !pinged_ && !state_.hixie)
-    due = clock_ + options_.limits.ping_interval;
+    due = std::min(due, later(clock_, options_.limits.ping_interval));
   if (options_.limits.idle_time > Duration{})
-    due = std::min(due, clock_ + options_.limits.idle_time);
+    due = std::min(due, later(clock_, options_.limits.idle_time));
   return due;
 }
 
@@ -411,13 +472,19 @@ void Session::expire(TimePoint now) noexcept {
                            in_milliseconds(options_.limits.close_time)));
     return cut();
   }
-  if (options_.limits.idle_time > Duration{} && now >= clock_ + options_.limits.idle_time)
+  if (options_.limits.idle_time > Duration{} && now >= later(clock_, options_.limits.idle_time))
     return fail(close_code::policy_violation,
                 make_error(errc::idle_timeout, "silent for %lld ms, which is Limits::idle_time",
                            in_milliseconds(options_.limits.idle_time)));
+  if (now >= deadline_of_message(now))
+    return fail(close_code::policy_violation,
+                make_error(errc::message_timeout,
+                           "a message that has begun is not whole after %lld ms, which is "
+                           "Limits::message_time",
+                           in_milliseconds(options_.limits.message_time)));
   pinged_ = true;
   ping_is_alone_ = outbox_.empty();
-  if (put_frame(Opcode::ping, true, {}) == errc::no_memory) fail_for_memory();
+  if (put_control_frame(Opcode::ping, {}) == errc::no_memory) fail_for_memory();
 }
 
 }  // namespace timtow

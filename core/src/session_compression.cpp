@@ -144,6 +144,7 @@ bool Session::exceeds_ratio(bool done) const noexcept {
 // -- Output ---------------------------------------------------------------------------------------
 
 errc Session::send_specially(const Message& message) noexcept {
+  if (is_slow()) return send_slowly(message);
   const errc refused = check_output(message.payload.size());
   if (refused != errc::ok) return send_otherwise(refused, message);
   if ((sends_specially_ & in_a_message) != 0) return errc::message_unfinished;
@@ -158,11 +159,11 @@ errc Session::send_specially(const PreparedMessage& prepared) noexcept {
   Codec& codec = *work_->codec;
   const Message message = prepared.message();
   if (!codec.is_worth_compressing(message.payload.size()))
-    return put_shared(prepared.shared(), prepared.frame().size());
+    return put_shared(prepared.shared(), prepared.frame().size(), message);
   if (codec.form() == 0) return send_specially(message);
   try {
     const auto [bytes, size] = prepared.compressed(codec, outbox_.pool());
-    return put_shared(bytes, size);
+    return put_shared(bytes, size, message);
   } catch (const std::bad_alloc&) {
     return errc::no_memory;
   }
@@ -204,7 +205,7 @@ errc Session::put_compressed(Opcode opcode, bool fin, Bytes payload) noexcept {
     codec.forget();  // for the peer will not know it
     return errc::no_memory;
   }
-  note_congestion();
+  note_frame(payload);
   return errc::ok;
 }
 

@@ -28,7 +28,7 @@ Error bad_byte(Bytes head, std::size_t at) noexcept {
 int status_for(const std::error_code& code) noexcept {
   if (code == errc::handshake_timeout) return 408;
   if (code == errc::handshake_too_large) return 431;
-  if (code == errc::no_memory || code == errc::cancelled) return 503;
+  if (code == errc::no_memory || code == errc::memory_budget || code == errc::cancelled) return 503;
   return 400;
 }
 
@@ -112,9 +112,15 @@ void Session::take_version(const Request& request) {
   set_version(request.version());
   if (!is_hixie(version())) return;
   Handshake& handshake = *work_->handshake;
-  handshake.terms = hixie_terms(request, options_.secure);
+  handshake.terms = hixie_terms(request, request.host(), options_.secure);
   handshake.challenge = hixie_challenge(request);
   handshake.challenge_size = hixie_numbers;
+}
+
+void Session::went_to(const Request& request, std::string_view host, std::string_view scheme) {
+  if (state_.phase != Phase::deciding || !is_hixie(version())) return;
+  work_->handshake->terms = hixie_terms(request, host.empty() ? request.host() : host,
+                                        scheme.empty() ? options_.secure : scheme == "https");
 }
 
 void Session::refuse(const Refusal& refusal) {
@@ -180,7 +186,8 @@ Error Session::respond(const Reply& reply) noexcept {
 }
 
 Error Session::reject(const Refusal& refusal) noexcept {
-  if (state_.phase != Phase::deciding) return nothing_waits();
+  const bool before_a_request = !is_client_ && state_.phase == Phase::head;
+  if (state_.phase != Phase::deciding && !before_a_request) return nothing_waits();
   refuse_or_cut(refusal);
   return {};
 }

@@ -109,6 +109,7 @@ void Session::begin_hixie_frame() noexcept {
 void Session::end_hixie_frame() noexcept {
   work_->hixie_next = Work::HixieNext::type;
   work_->quiet_bytes = 0;
+  work_->begun = never;
   state_.in_message = false;
   heard_ = true;
 }
@@ -219,22 +220,29 @@ void Session::fail_hixie_size() noexcept {
 
 // -- Output ---------------------------------------------------------------------------------------
 
+errc Session::check_hixie(const Message& message, bool first) const noexcept {
+  if (first && !message.is_text()) return errc::unsupported_by_draft;
+  // Never in UTF-8, it would end the frame, and what follows be taken for others.
+  const Bytes text = message.payload;
+  return std::find(text.begin(), text.end(), text_end) != text.end() ? errc::invalid_utf8
+                                                                     : errc::ok;
+}
+
 // A frame, or part of one: it has no length in front, so that pieces need not wait for each other.
 errc Session::send_hixie(const Message& message, bool first, bool last) noexcept {
   const Bytes text = message.payload;
   if (!is_open()) return errc::not_open;
   if (outbox_.size() + text.size() > options_.limits.output_bytes) return errc::output_full;
   if (first && (sends_specially_ & in_a_message) != 0) return errc::message_unfinished;
-  if (first && !message.is_text()) return errc::unsupported_by_draft;
-  // Never in UTF-8, it would end the frame, and what follows be taken for others.
-  if (std::find(text.begin(), text.end(), text_end) != text.end()) return errc::invalid_utf8;
+  if (const errc refused = check_hixie(message, first); refused != errc::ok) return refused;
   OutputChunk* const chunk = outbox_.reserve(text.size() + 2);
   if (chunk == nullptr) return errc::no_memory;
   std::byte* to = chunk->room_begin();
   if (first) *to++ = text_begin;
   to = std::copy(text.begin(), text.end(), to);
   if (last) *to++ = text_end;
-  commit_output(*chunk, static_cast<std::size_t>(to - chunk->room_begin()));
+  commit_output(*chunk, static_cast<std::size_t>(to - chunk->room_begin()), text);
+  if (!last) ++options_.traffic.fragments_sent;
   sends_specially_ = last ? 0 : in_a_message;
   return errc::ok;
 }

@@ -19,6 +19,9 @@ constexpr std::size_t largest_read = 256 * 1024;
 // and its memory grows faster.
 constexpr std::size_t large_message = 64 * 1024;
 constexpr std::size_t first_read = 4096;
+// Room is made ahead only for messages of which so much has come: a header alone, whatever length
+// it announces, takes none.
+constexpr std::size_t worth_room = 2048;
 
 // Longer text is unmasked and checked in parts of this size: those that are ASCII need no check,
 // and the check of the others finds them in the nearest cache.
@@ -32,6 +35,7 @@ Error broken(const char* sentence) noexcept {
 }  // namespace
 
 void Session::receive(MutableBytes bytes) noexcept {
+  options_.traffic.bytes_received += bytes.size();
   if (state_.is_plain() && input_.empty()) [[likely]]
     input_ = bytes;
   else
@@ -89,6 +93,7 @@ MutableBytes Session::best_space(MutableBytes usual) noexcept {
     return usual;
   const auto left = static_cast<std::size_t>(work.frame_left);
   Buffer& message = work.message;
+  if (message.size() < worth_room) return usual;
   const std::size_t least = grows_fast_ ? largest_read : usual_read;
   const std::size_t wanted = std::min(left, std::max(least, message.size()));
   if (message.reserve(wanted + fast_to_read) == nullptr)
@@ -107,8 +112,10 @@ std::optional<Event> Session::next() noexcept {
 
 std::optional<Event> Session::next_of_any() noexcept {
   if (need_work()) {
-    if (auto event = next_at_work()) return event;
+    auto event = next_at_work();
+    if (event) options_.traffic.count(*event);
     rest();
+    if (event) return event;
   } else if (state_.phase != Phase::ended) {
     fail_for_memory();
   }
@@ -122,7 +129,10 @@ std::optional<Event> Session::next_at_work() noexcept {
     return std::nullopt;
   }
   if (state_.phase == Phase::open) {
-    if (auto event = state_.hixie ? next_hixie() : next_frame()) return event;
+    if (auto event = state_.hixie ? next_hixie() : next_frame()) {
+      if (!state_.in_message) work_->begun = never;  // what comes behind it has its own time
+      return event;
+    }
   } else if (state_.phase == Phase::head) {
     if (auto event = next_head()) return event;
   } else if (state_.phase == Phase::deciding) {
@@ -226,6 +236,8 @@ std::optional<Event> Session::next_whole_message() noexcept {
   }
   input_ = input_.subspan(header_size + length);
   heard_ = true;
+  ++options_.traffic.messages_received;
+  options_.traffic.message_bytes_received += length;
   return Event{Message{type, payload}};
 }
 
@@ -438,7 +450,8 @@ std::optional<Event> Session::read_control_frame() noexcept {
   heard_ = true;
   switch (frame.opcode) {
     case Opcode::ping: {
-      if (pong({payload, length}) == errc::no_memory) {
+      const Bytes answer{payload, length};
+      if ((state_.congested ? pong_late(answer) : pong(answer)) == errc::no_memory) {
         fail_for_memory();
         return std::nullopt;
       }

@@ -2,9 +2,12 @@
 // that did not arrive whole, bytes that are held, an end. A connection at rest has none of it.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "handshake_drafts.hpp"
@@ -37,13 +40,45 @@ struct Session::Handshake {
   }
 };
 
+// What waits beside the output of a peer that reads slowly.
+struct Session::Backlog {
+  Backlog(Pool& from, Traffic& counts) noexcept : pool(from), traffic(counts) {}
+  Backlog(const Backlog&) = delete;
+  Backlog& operator=(const Backlog&) = delete;
+  ~Backlog() {
+    while (!messages.empty()) pop();
+  }
+
+  // Takes the message, which has been charged to the pool, and lets others go for it as the limits
+  // say.
+  void add(PreparedMessage message, const Limits& limits);
+  void pop() noexcept;  // the first
+
+  static std::size_t size_of(const PreparedMessage& message) noexcept {
+    return message.message().payload.size();
+  }
+  void forget(const PreparedMessage& message) noexcept {
+    bytes -= size_of(message);
+    pool.refund(size_of(message));
+  }
+
+  Pool& pool;
+  Traffic& traffic;
+  std::list<PreparedMessage> messages;
+  std::unordered_map<std::uint64_t, std::list<PreparedMessage>::iterator> latest;  // of each topic
+  std::size_t bytes = 0;
+  std::array<std::byte, max_control_payload> pong;  // to the last ping that came
+  std::size_t pong_size = 0;
+  bool pong_due = false;
+};
+
 struct Session::Work final : Pool::Record {
   explicit Work(Pool& pool) noexcept : carry(pool), held(pool), message(pool) {}
 
   // Whether nothing is in it that has to stay.
   bool is_at_rest() const noexcept {
     return carry.data() == nullptr && held.data() == nullptr && message.data() == nullptr &&
-           handshake == nullptr && subprotocol.empty() && codec == nullptr;
+           handshake == nullptr && subprotocol.empty() && codec == nullptr && backlog == nullptr;
   }
 
   Buffer carry;    // an atom (a head, a frame's header, a control frame) that did not arrive whole
@@ -55,6 +90,7 @@ struct Session::Work final : Pool::Record {
   FrameHeader frame;
   std::uint64_t frame_left = 0;  // bytes of this frame's payload still to come
   std::size_t quiet_bytes = 0;   // of a frame since the last sign of life
+  TimePoint begun = never;       // the message, or frame, that is coming; as deadline() saw it
 
   MessageType message_type = MessageType::binary;
   bool first_piece = false;  // streaming: no piece of this message was handed out yet
@@ -74,6 +110,7 @@ struct Session::Work final : Pool::Record {
   std::uint64_t compressed_size = 0;  // bytes of this message that were taken
 
   std::unique_ptr<Handshake> handshake;
+  std::unique_ptr<Backlog> backlog;  // while there is any
   std::string subprotocol;
 
   Error error;

@@ -1,4 +1,5 @@
 // Listening: on each kind of address, on what is free and what is not, and without descriptors.
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -275,6 +276,9 @@ TEST_CASE("without descriptors accepting rests, says so once a rest, and goes on
     fail_once(echo);
     reports.clear();
     echo.opened = 0;
+    Client early{echo.where()};
+    early.open(*echo.loop);
+    echo.opened = 0;
     std::vector<Client> all;
     for (std::size_t i = 0; i < clients; ++i) all.emplace_back(echo.where());
     for (auto& each : all) each.send(test::upgrade_request);
@@ -295,6 +299,13 @@ TEST_CASE("without descriptors accepting rests, says so once a rest, and goes on
         "open files?")
       return text;
     if (echo.opened != 0) return "somebody was accepted";
+    // Who was there before is served all the while.
+    for (int i = 0; i < 3; ++i) {
+      early.send(test::opcode::text, "still here");
+      test::run_until(*echo.loop, [&] { return early.pump(), !early.got.empty(); });
+      if (test::frames(std::exchange(early.got, {})) != test::Lines{"> text \"still here\""})
+        return "those who are connected are not served";
+    }
 
     none.reset();
     test::run_until(*echo.loop, [&] { return echo.opened == clients; });
@@ -332,7 +343,8 @@ TEST_CASE("accept: what fails is told, what passes by itself is not, and nobody 
     int reports;  // of two that fail
   };
   for (const Fault fault : {Fault{ENFILE, 2}, Fault{ENOBUFS, 2}, Fault{ENOMEM, 2}, Fault{EPERM, 2},
-                            Fault{ECONNABORTED, 0}, Fault{EINTR, 0}, Fault{EAGAIN, 0}}) {
+                            Fault{ECONNABORTED, 0}, Fault{EPROTO, 0}, Fault{ENETUNREACH, 0},
+                            Fault{ETIMEDOUT, 0}, Fault{EINTR, 0}, Fault{EAGAIN, 0}}) {
     CAPTURE(fault.error);
     EchoServer echo;
     std::vector<std::error_code> reports;
@@ -345,6 +357,43 @@ TEST_CASE("accept: what fails is told, what passes by itself is not, and nobody 
     CHECK(test::accepts_to_fail() == 0);
     CHECK(reports == std::vector(static_cast<std::size_t>(fault.reports),
                                  std::error_code{fault.error, std::system_category()}));
+  }
+}
+
+TEST_CASE("a flood of new peers, and of those that are gone again, leaves the others their turn") {
+  // It accepts 64 at once, then comes whoever has something to say.
+  constexpr unsigned long at_once = 64;
+  for (const bool are_gone : {false, true}) {
+    CAPTURE(are_gone);
+    EchoServer echo;
+    Client* speaker = nullptr;
+    unsigned long last = 0;
+    unsigned long most = 0;
+    int turns = 0;
+    echo.handlers.on_message = [&](Connection&, const Message&) {
+      most = std::max(most, test::accepts() - std::exchange(last, test::accepts()));
+      ++turns;
+      speaker->send(test::opcode::text, "and more");
+    };
+    echo.start();
+    Client client{echo.where()};
+    client.open(*echo.loop);
+    speaker = &client;
+    const int on = 1;  // what it says leaves at once
+    REQUIRE(setsockopt(client.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
+    std::vector<Client> flood;
+    for (int i = 0; i < (are_gone ? 3 : 400); ++i) flood.emplace_back(echo.where());
+    if (are_gone) test::fail_accepts(ECONNABORTED, 400);
+    for (Client& each : flood) each.send(test::upgrade_request);
+    last = test::accepts();
+    client.send(test::opcode::text, "it begins");
+    test::run_until(*echo.loop, [&] { return echo.opened == 1 + static_cast<int>(flood.size()); });
+    CHECK(turns > 3);
+    CHECK(most <= 2 * at_once + 2);
+    CHECK(echo.errors.empty());
+    speaker->close();
+    flood.clear();
+    echo.run_until_empty();
   }
 }
 

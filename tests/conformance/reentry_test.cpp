@@ -22,7 +22,7 @@ const Act acts[] = {
     {"send", [](EchoServer&, Connection* c) { c != nullptr ? c->send("more") : errc::ok; }},
     {"send much",
      [](EchoServer&, Connection* c) {
-       if (c != nullptr) c->send(std::string(3'000'000, 'x'));
+       if (c != nullptr) c->send(as_bytes(test::noise(1'000'000)));
      }},
     {"close",
      [](EchoServer&, Connection* c) {
@@ -46,7 +46,7 @@ const Act acts[] = {
     {"destroy the server, start another",
      [](EchoServer& echo, Connection*) {
        echo.server.reset();
-       echo.start();
+       echo.start_with_little();
      }},
     {"shut down",
      [](EchoServer& echo, Connection*) {
@@ -83,7 +83,7 @@ void check(const std::string& place, const Act& act) {
   echo.handlers.on_open = [&](Connection& c) { at("on_open", &c); };
   echo.handlers.on_message = [&](Connection& c, const Message& m) {
     at("on_message", &c);
-    c.send(m.text() == "much" ? std::string(12'000'000, 'x') : std::string{m.text()});
+    m.text() == "much" ? c.send(as_bytes(test::noise(1'000'000))) : c.send(m);
   };
   if (place == "on_piece")
     echo.handlers.on_piece = [&](Connection& c, const Piece& piece) {
@@ -95,9 +95,10 @@ void check(const std::string& place, const Act& act) {
   echo.handlers.on_drain = [&](Connection& c) { at("on_drain", &c); };
   echo.handlers.on_close = [&](Connection& c, const Closed&) { at("on_close", &c); };
   echo.handlers.on_error = [&](const Error&) { at("on_error", nullptr); };
-  echo.start();
+  echo.start_with_little();
 
   Client client{echo.where()};
+  test::hold_little(client.fd());
   Timer timer{*echo.loop, [&] { at("a timer", nullptr); }};
   timer.start(0ms);
   echo.loop->post([&] { at("a posted function", nullptr); });

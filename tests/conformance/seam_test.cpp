@@ -229,9 +229,34 @@ TEST_CASE("the peer of a socket that has no name, nor has its other end, is a Un
   recorder.close();
 }
 
+TEST_CASE("a listener tells where a peer comes from") {
+  struct Host final : AcceptEvents {
+    TransportEvents* accepted(Bytes address) noexcept override {
+      from.emplace_back(as_text(address));
+      return nullptr;
+    }
+    void accept_failed(const Error&) noexcept override {}
+    std::vector<std::string> from;
+  } host;
+  const std::string unix_path = "/tmp/timtow-seam-" + std::to_string(getpid());
+  test::Loop loop;
+  for (const Endpoint& where : {Endpoint{.host = "127.0.0.1", .port = 0, .path = {}},
+                                Endpoint{.host = "::1", .port = 0, .path = {}},
+                                Endpoint{.host = {}, .port = 0, .path = unix_path}}) {
+    Error error;
+    Listener* const listener = loop->listen(where, host, error);
+    REQUIRE_MESSAGE(listener != nullptr, error.text);
+    const std::size_t before = host.from.size();
+    const Client client{listener->endpoint()};
+    run_until(loop, [&] { return host.from.size() > before; });
+    listener->close();
+  }
+  CHECK(host.from == std::vector<std::string>{{'\x7F', 0, 0, 1}, std::string(15, '\0') + '\1', ""});
+}
+
 TEST_CASE("a listener may be closed inside accepted(), and paused and resumed") {
   struct Host final : AcceptEvents {
-    TransportEvents* accepted() noexcept override {
+    TransportEvents* accepted(Bytes) noexcept override {
       ++count;
       if (on_accepted) on_accepted();
       return nullptr;
@@ -265,7 +290,7 @@ TEST_CASE("a listener may be closed inside accepted(), and paused and resumed") 
 
 TEST_CASE("peers that come alone are not looked for in vain, and many at once come together") {
   struct Host final : AcceptEvents {
-    TransportEvents* accepted() noexcept override {
+    TransportEvents* accepted(Bytes) noexcept override {
       ++count;
       turns.insert(test::waits());
       return nullptr;

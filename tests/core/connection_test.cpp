@@ -28,13 +28,13 @@ std::string text_frame(std::string_view text) { return test::client_frame(opcode
 
 class Keeper final : public Connection::Owner {
  public:
-  Keeper() : Owner(Handlers{}) {}
+  explicit Keeper(Loop& loop) : Owner(loop, Handlers{}) {}
   using Owner::add;
   using Owner::remove;
   using Owner::size;
 
  private:
-  void released() noexcept override {}
+  void released(std::uint32_t) noexcept override {}
 };
 
 }  // namespace
@@ -44,7 +44,7 @@ class Keeper final : public Connection::Owner {
 TEST_CASE("connections that went leave no place behind, and the others are found") {
   FakeLoop loop;
   const SessionOptions options;
-  const auto keeper = std::make_shared<Keeper>();
+  const auto keeper = std::make_shared<Keeper>(loop);
   const auto add = [&] { return keeper->add(keeper, loop, Role::server, options).id(); };
   std::vector<std::uint64_t> staying{add()};
   for (int i = 0; i < 10; ++i) keeper->remove(add());
@@ -74,7 +74,7 @@ TEST_CASE("a connection for which there is no memory leaves no trace") {
   for (const bool has_place :
        {false, true}) {  // so that the first call is for its place, or for it
     CAPTURE(has_place);
-    const auto keeper = std::make_shared<Keeper>();
+    const auto keeper = std::make_shared<Keeper>(loop);
     const auto add = [&] { return keeper->add(keeper, loop, Role::server, options).id(); };
     if (has_place)
       for (int i = 0; i < 2; ++i) keeper->remove(add());

@@ -439,3 +439,42 @@ TEST_CASE("an outbox that is given up shows nothing, and keeps what it showed un
   }
   CHECK(pool.in_use() == 0);
 }
+
+TEST_CASE("outbox: what is shared counts against the budget once it stays, until it is sent") {
+  Pool pool;
+  Outbox::lay_tray(pool);
+  Outbox outbox{pool};
+  const PreparedMessage message{{MessageType::binary, as_bytes(std::string(5000, 'x'))}};
+  const std::size_t size = message.frame().size();
+  const auto charged = [&] { return pool.in_use() / 1000; };  // in thousands: chunks are small
+  CHECK(outbox.append(as_bytes("first")));  // in the tray, and so replaced by own()
+  CHECK(outbox.share(message.shared(), size));
+  CHECK(charged() == 0);
+  CHECK(outbox.own());
+  CHECK(charged() == 5);
+  CHECK(outbox.share(message.shared(), size));
+  CHECK(charged() == 10);
+  outbox.sent(5 + size);
+  CHECK(charged() == 5);
+  CHECK(outbox.share(message.shared(), size));
+  CHECK(charged() == 10);
+  outbox.sent(2 * size);
+  CHECK(pool.in_use() == 0);
+  CHECK(outbox.share(message.shared(), size));
+  CHECK(charged() == 0);
+}
+
+TEST_CASE("outbox: what is shared is refused when there is no budget for it to stay") {
+  Pool pool{6000};
+  Outbox outbox{pool};
+  const PreparedMessage message{{MessageType::binary, as_bytes(std::string(5000, 'x'))}};
+  const std::size_t size = message.frame().size();
+  CHECK(outbox.share(message.shared(), size));
+  CHECK(outbox.own());
+  CHECK_FALSE(outbox.share(message.shared(), size));
+  CHECK(outbox.size() == size);
+  outbox.clear();
+  CHECK(outbox.share(message.shared(), size));
+  CHECK(outbox.share(message.shared(), size));
+  CHECK_FALSE(outbox.own());
+}

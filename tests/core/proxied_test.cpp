@@ -156,6 +156,30 @@ TEST_CASE("proxied: behind a PROXY header too the client is told by headers, if 
   CHECK(world.heard().back() == "open 203.0.113.7:56324 203.0.113.7:56324");
 }
 
+TEST_CASE("proxied: drafts 75 and 76 repeat what the proxy was asked for, if that is trusted") {
+  World world;
+  world.options.drafts = true;
+  world.options.origins.any = true;
+  world.serve();
+  const auto location = [&](const Endpoint& from, std::string_view headers) {
+    Peer& peer = world.connects(from);
+    peer.sends(
+        "GET /demo HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: inside\r\n"
+        "Origin: http://example.com\r\nX-Forwarded-For: 203.0.113.7\r\n" +
+        std::string{headers} + "\r\n");
+    constexpr std::string_view name = "WebSocket-Location: ";
+    const std::string answer = peer.written.substr(peer.written.find(name) + name.size());
+    return answer.substr(0, answer.find("\r\n"));
+  };
+  CHECK(location(proxy, "") == "ws://inside/demo");
+  CHECK(location(proxy, "X-Forwarded-Proto: https\r\n") == "wss://inside/demo");
+  CHECK(location(proxy, "X-Forwarded-Proto: http\r\n") == "ws://inside/demo");
+  CHECK(location(proxy, "X-Forwarded-Proto: wss\r\nX-Forwarded-Host: example.com:8443\r\n") ==
+        "wss://example.com:8443/demo");
+  CHECK(location(stranger, "X-Forwarded-Proto: https\r\nX-Forwarded-Host: example.com\r\n") ==
+        "ws://inside/demo");
+}
+
 TEST_CASE("proxied: a connection of the proxy's own is its own") {
   World world;
   world.options.proxy_protocol = true;

@@ -233,6 +233,8 @@ TEST_CASE("output that the peer takes is a sign of life") {
   REQUIRE(self.session.send(std::string_view{"Hello"}) == errc::ok);
   CHECK(self.session.deadline(start) == start + 30s);
   CHECK(self.session.deadline(start + 10s) == start + 30s);  // to send is none
+  self.session.sent(1);                                      // for which the system had room
+  CHECK(self.session.deadline(start + 10s) == start + 30s);
   self.session.sent(1);
   CHECK(self.session.deadline(start + 10s) == start + 40s);
   self.session.sent(0);
@@ -334,12 +336,16 @@ TEST_CASE("that our ping is taken is no sign of life, and what is taken behind i
   self.expire(start + 30s);
   REQUIRE(self.session.output_size() == 2);
   CHECK(self.session.deadline(start + 31s) == start + 120s);
-  self.session.sent(1);
-  CHECK(self.session.deadline(start + 32s) == start + 120s);
-  self.session.sent(1);
+  SUBCASE("in two parts") {
+    self.session.sent(1);
+    CHECK(self.session.deadline(start + 32s) == start + 120s);
+    self.session.sent(1);
+  }
+  SUBCASE("at once") { self.session.sent(2); }
   CHECK(self.session.deadline(start + 33s) == start + 120s);
   REQUIRE(self.session.send(std::string_view{"Hello"}) == errc::ok);
   CHECK(self.session.deadline(start + 34s) == start + 120s);
+  self.session.sent(0);  // there is no room
   self.session.sent(1);
   CHECK(self.session.deadline(start + 35s) == start + 65s);
 }
@@ -353,6 +359,7 @@ TEST_CASE("what waits in front of our ping is a sign of life when it is taken") 
   self.expire(start + 30s);
   REQUIRE(self.session.output_size() == 7 + 2);
   CHECK(self.session.deadline(start + 31s) == start + 120s);
+  self.session.sent(0);
   self.session.sent(1);
   CHECK(self.session.deadline(start + 32s) == start + 62s);
 }
@@ -369,8 +376,47 @@ TEST_CASE("a session that is at ease notes each sign of life") {
   CHECK(self.session.is_at_ease(start + 7s));
   CHECK(self.session.deadline(start + 8s) == start + 35s);
   self.session.sent(1);
+  CHECK(self.session.is_at_ease(start + 9s));
+  CHECK(self.session.deadline(start + 9s) == start + 35s);
+  self.session.sent(1);
   CHECK(self.session.is_at_ease(start + 10s));
   CHECK(self.session.deadline(start + 11s) == start + 40s);
+}
+
+TEST_CASE("what is sent to a peer that is long gone keeps it no longer, for the system takes it") {
+  Harness self{Role::server};
+  self.open();
+  self.writes = false;
+  TimePoint now = start;
+  CHECK(self.session.deadline(now) == start + 30s);
+  for (; now < start + 120s; now += 1s) {
+    if (self.session.output_size() == 0)
+      REQUIRE(self.session.send(std::string_view{"tick"}) == errc::ok);
+    self.session.sent(self.session.output_size());
+    if (now >= self.session.deadline(now)) self.expire(now);
+    REQUIRE(self.session.is_open());
+  }
+  self.expire(now);
+  CHECK(self.closed_events == 1);
+}
+
+TEST_CASE("times at the end of the range: the longest is for ever, a negative one is off") {
+  for (const Duration time :
+       {Duration::max(), Duration::max() - 1h, Duration::min(), Duration{-1}}) {
+    Limits limits;
+    limits.handshake_time = limits.ping_interval = limits.idle_time = limits.close_time = time;
+    Harness self{Role::server, limits};
+    CHECK(self.session.deadline(start) == never);
+    self.expire(start + 24h);
+    self.open();
+    CHECK(self.session.deadline(start + 24h) == never);
+    self.expire(start + 48h);
+    CHECK(self.session.is_open());
+    REQUIRE(self.session.close() == errc::ok);
+    CHECK(self.session.deadline(start + 48h) == never);
+    self.expire(start + 72h);
+    CHECK(self.closed_events == 0);
+  }
 }
 
 // -- Closing --------------------------------------------------------------------------------------

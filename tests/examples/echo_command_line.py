@@ -54,8 +54,9 @@ class CommandLine(unittest.TestCase):
     def test_help(self):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        for option in ("--host", "--port", "--max-message", "--origin", "--trusted-proxy",
-                       "--proxy-protocol", "--drafts", "--tls-cert", "--tls-key", "--quiet",
+        for option in ("--host", "--port", "--max-message", "--limit", "--origin", "--trusted-proxy",
+                       "--forwarded", "--proxy-protocol", "--drafts", "--tls-cert", "--tls-key", "--metrics",
+                       "--quiet",
                        "--help", "--version"):
             self.assertIn(f"  {option} ", result.stdout)
 

@@ -207,6 +207,15 @@ def digit(value):
     return bytes([ord("0") + value])
 
 
+# What drafts 75 and 76 begin with.
+REQUEST_75 = b"GET /demo HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: example.org\r\nOrigin: http://example.org\r\n"
+REQUEST_76 = REQUEST_75 + b"Sec-WebSocket-Key1: 18x 6]8vM;54 *(5:  {   U1]8  z [  8\r\nSec-WebSocket-Key2: 1_ tx7X d  <  nw  334J702) 7]o}` 0\r\n"
+
+# "Hello", as RFC 7692 section 7.2.3.1 compresses it, whole and in two fragments.
+HELLO = b"\xf2\x48\xcd\xc9\xc9\x07\x00"
+COMPRESSED = (frame(TEXT, HELLO, rsv=4, key=KEY) + frame(TEXT, HELLO[:3], fin=False, rsv=4, key=KEY)
+              + frame(PING, b"?", key=KEY) + frame(CONTINUATION, HELLO[3:], key=KEY))
+
 # A slow frame, read in pieces so that what counts as a sign of life depends on their sum.
 SLOW = b"o:." + digit(8) + (b"." + digit(207)) * 9 + b"." + digit(177) + b"t0t0t0t0." + digit(15) + b"t0\n"
 
@@ -232,6 +241,18 @@ SESSIONS = {
     "server_tight_limits": b"oekw:s9\n" + FRAGMENTS + TALK,
     "server_output_full": b"ok:w0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0W0s0\n",
     "server_little_memory": b"oem:w0S0b0S0W0\n" + TALK + LARGE,
+    "server_pauses": b"oe:s9u5U9u0t0U0\n" + TALK + BYE,
+    "server_prepared": b"o:m9m0\n" + TALK + BYE,
+    "server_given_up": b"oe:s9g5\n" + TALK + BYE,
+    "server_times": b"oeT:191911101010t0\n" + FRAGMENTS + TALK,
+    "server_slow_message": b"oeT:" + b"151010" * 12 + b"\n" + FRAGMENTS * 3,
+    "server_some_limits": b"oeMO:s9s9\n" + FRAGMENTS + TALK + BYE,
+    "server_head_too_large": b"B:\n" + request("X: " + "y" * 400),
+    "server_fragments": b"oF:\n" + FRAGMENTS.replace(frame(CONTINUATION, b"lo", key=KEY), b"") * 4,
+    "server_draft": b"xe:s0\n" + REQUEST_76 + b"\r\nTm[K T2u\0Hello\xff\xff\0",
+    "server_draft_8": b"xe:s0\n" + request(sec_websocket_version="8") + TALK + BYE,
+    "server_compressed": b"oez:S9m9F0\n" + COMPRESSED + TALK + BYE,
+    "server_takes_over": b"oeZ:S9m9f9F0\n" + COMPRESSED * 2 + BYE,
     "client": b"ce:\n" + response() + TALK_OF_SERVER,
     "client_closes": b"coe:c5\n" + TALK_OF_SERVER + frame(CLOSE, close(1000)),
     "client_sends": b"co:s1S2b3f4p5F6q7n8\n" + TALK_OF_SERVER,
@@ -256,8 +277,6 @@ HIXIE_FRAMES = {
     "unfinished": b"\0unfin",
     "unfinished_length": b"\x90\x80",
 }
-REQUEST_75 = b"GET /demo HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: example.org\r\nOrigin: http://example.org\r\n"
-REQUEST_76 = REQUEST_75 + b"Sec-WebSocket-Key1: 18x 6]8vM;54 *(5:  {   U1]8  z [  8\r\nSec-WebSocket-Key2: 1_ tx7X d  <  nw  334J702) 7]o}` 0\r\n"
 RESPONSE_75 = b"HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nWebSocket-Origin: http://example.org\r\nWebSocket-Location: ws://example.org/\r\nWebSocket-Protocol: chat\r\n\r\n"
 RESPONSE_76 = RESPONSE_75.replace(b"WebSocket-", b"Sec-WebSocket-")
 
@@ -423,6 +442,89 @@ EXTENSIONS = {
 }
 
 
+# What fuzz_tls does with its input: acts, and what they need.
+def at(number):
+    return number.to_bytes(2, "big")
+
+
+RUN = bytes([0])
+HEAR = bytes([6])
+CLOSE_NOTIFY, KEY_UPDATE, FIN, RST = (bytes([act]) for act in (8, 9, 10, 11))
+PAUSE, RESUME, SHUT_DOWN = bytes([14, 1]), bytes([14, 0]), bytes([15])
+GO, ABORT = bytes([16, 0]), bytes([16, 1])
+
+
+def arrive(size):
+    return bytes([1]) + at(size)
+
+
+def change(where, bits=0xFF):
+    return bytes([2]) + at(where) + bytes([bits])
+
+
+def lose(where, size):
+    return bytes([3]) + at(where) + bytes([size])
+
+
+def repeat(where, size):
+    return bytes([4]) + at(where) + bytes([size])
+
+
+def wire(content):
+    return bytes([5, len(content)]) + content
+
+
+def peer_says(size, record=255):
+    return bytes([7]) + at(size) + bytes([record])
+
+
+def room(size):
+    return bytes([12]) + at(size)
+
+
+def says(size, letter=0):
+    return bytes([13]) + at(size) + bytes([letter])
+
+
+def tls():
+    alert = bytes.fromhex("15030300020228")
+    extensions = bytes.fromhex("000d000400020403" "000a00040002001d" "000b00020100" "002b0003020303")
+    hello = b"\3\3" + bytes(32) + bytes.fromhex("00" "0002c02b" "0100") + at(len(extensions)) + extensions
+    client_hello = b"\1\0" + at(len(hello)) + hello
+    client_hello = bytes.fromhex("160301") + at(len(client_hello)) + client_hello
+    secured = {
+        "echo": peer_says(3000) + RUN + peer_says(10, 0) + RUN,
+        "close_notify": peer_says(5) + CLOSE_NOTIFY + RUN + FIN,
+        "truncated": peer_says(5) + RUN + FIN,
+        "reset": peer_says(5) + RUN + RST,
+        "changed": peer_says(500, 1) + change(200) + RUN + peer_says(5) + RUN,
+        "changed_header": peer_says(50) + change(1) + RUN + says(10) + RUN,
+        "lost": peer_says(500, 1) + lose(70, 9) + RUN + FIN,
+        "repeated": peer_says(50) + repeat(0, 72) + RUN,
+        "foreign": peer_says(50) + wire(b"GET / HTTP/1.1\r\n\r\n") + RUN,
+        "alert": wire(alert) + RUN + says(5) + RUN,
+        "key_update": KEY_UPDATE + peer_says(5) + RUN + says(5) + RUN,
+        "paused": PAUSE + peer_says(50) + RUN + says(50) + RESUME + RUN,
+        "paused_and_failed": PAUSE + peer_says(50) + change(9) + RUN + RESUME + RUN,
+        "no_room": room(0) + says(40_000) + room(100) + HEAR + room(60_000) + RUN,
+        "no_room_closed": room(0) + says(40_000) + GO + room(60_000) + HEAR,
+        "shut_down": says(5) + SHUT_DOWN + RUN + CLOSE_NOTIFY + RUN + FIN,
+        "aborted": peer_says(5) + says(5) + ABORT + RUN,
+    }
+    inputs = {}
+    for name, script in secured.items():
+        for setup in (0x18, 0x19, 0x1E, 0x3B):
+            inputs[f"{name}_{setup:02x}"] = bytes([setup]) + script
+    for setup in (0x00, 0x01, 0x06, 0x03):
+        inputs[f"handshake_{setup:02x}"] = bytes([setup]) + HEAR + arrive(100) + HEAR + RUN + says(9)
+        inputs[f"handshake_changed_{setup:02x}"] = bytes([setup]) + HEAR + change(60) + RUN
+        inputs[f"handshake_cut_{setup:02x}"] = bytes([setup]) + HEAR + arrive(80) + FIN
+    inputs["hello"] = bytes([0x00]) + wire(client_hello) + RUN + FIN
+    inputs["http"] = bytes([0x00]) + wire(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") + RUN
+    inputs["garbage"] = bytes([0x01]) + wire(b"\0\1\2\3\4\5\6\7") + RUN
+    return inputs
+
+
 def write(target, seeds):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -449,6 +551,7 @@ def main():
     write("request_headers", REQUEST_HEADERS)
     write("proxies", PROXIES)
     write("inflate", compressed())
+    write("tls", tls())
     write("negotiation", {f"{name}_{options:02x}": bytes([options]) + value
                           for name, value in EXTENSIONS.items() for options in (0x7F, 0xFF, 0x49)})
 

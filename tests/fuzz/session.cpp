@@ -4,11 +4,21 @@
 //
 // Letters before the colon set the session up:
 //   c client  o open already  t streaming  i reads in place  d the application answers later
-//   e echo  k tight limits  w small writes  m little memory
+//   e echo  w small writes  m little memory  x drafts, of a server that is not open already
+//   z compressed messages, if open already  Z the same, with context takeover
+//   k tight limits, all of them, or some: B bytes and headers of a head, M bytes and F fragments of
+//   a message, O output, T times
 // Behind it, each letter is an action of application, network or clock, and the character after it
 // says how many bytes of input are read before: '0' none, '1' one, and so on through ASCII.
 // What is left is read at the end. {accept} stands for the right Sec-WebSocket-Accept.
 #include "support.hpp"
+
+#ifdef TIMTOW_HAS_DEFLATE
+#include "timtow/deflate.hpp"
+#endif
+#ifdef TIMTOW_FUZZ
+#include "frame_mutator.hpp"
+#endif
 
 namespace {
 
@@ -19,6 +29,21 @@ struct Script {
   std::string_view actions;
   std::string_view input;
 };
+
+void compress([[maybe_unused]] fuzz::Setup& setup, [[maybe_unused]] bool takes_over) {
+#ifdef TIMTOW_HAS_DEFLATE
+  static const timtow::Deflate with_takeover{timtow::DeflateOptions{
+      .server_no_context_takeover = false, .client_no_context_takeover = false, .min_size = 0}};
+  static const timtow::Deflate without_takeover{timtow::DeflateOptions{.min_size = 0}};
+  setup.options.compression = takes_over ? &with_takeover : &without_takeover;
+  setup.extension =
+      takes_over ? "permessage-deflate" : "permessage-deflate; server_no_context_takeover";
+  // A message that is compressed may become so large.
+  setup.options.limits.message_bytes = 100'000;
+  setup.options.limits.inflate_free = 50'000;
+  setup.more_memory = 1024 * 1024;
+#endif
+}
 
 Script parse(std::string_view text) {
   const auto line_end = std::min(text.find('\n'), text.size());
@@ -40,17 +65,30 @@ Script parse(std::string_view text) {
   setup.echo = has('e');
   if (has('w')) setup.write_size = 3;
   if (has('m')) setup.budget = 12 * 1024;
-  if (has('k')) {
-    timtow::Limits& limits = setup.options.limits;
+  setup.options.drafts = has('x') && setup.role == timtow::Role::server && !setup.opened;
+  if ((has('z') || has('Z')) && setup.opened) compress(setup, has('Z'));
+  timtow::Limits& limits = setup.options.limits;
+  const auto is_tight = [&](char limit) { return has('k') || has(limit); };
+  if (is_tight('B')) {
     limits.handshake_bytes = 400;
     limits.handshake_headers = 8;
-    limits.message_bytes = 100;
-    limits.message_fragments = 3;
+  }
+  if (is_tight('M')) limits.message_bytes = 100;
+  if (is_tight('F')) limits.message_fragments = 3;
+  if (is_tight('O')) {
     limits.output_high_water = 64;
     limits.output_low_water = 16;
     // How much waits while reads are worked off depends on how they are split, and so would what
     // an echo is refused.
     if (!setup.echo) limits.output_bytes = 300;
+  }
+  if (has('T')) {
+    limits.handshake_time = std::chrono::seconds{7};
+    limits.message_time = std::chrono::seconds{20};
+    limits.ping_interval = std::chrono::seconds{3};
+    limits.idle_time = std::chrono::seconds{10};
+    limits.idle_bytes = 8;
+    limits.close_time = std::chrono::seconds{2};
   }
   return script;
 }
@@ -75,6 +113,8 @@ void act(fuzz::Connection& connection, char action) {
       return connection.did("ping", session.ping(timtow::as_bytes("ping")), 16);
     case 'P':
       return connection.did("ping too long", session.ping(timtow::as_bytes(big)));
+    case 'm':
+      return connection.did("send prepared", session.send(timtow::PreparedMessage{small}), 16);
     case 'q':
       return connection.did("pong", session.pong(), 16);
     case 'c':
@@ -96,14 +136,25 @@ void act(fuzz::Connection& connection, char action) {
       return connection.hold(true);
     case 'H':
       return connection.hold(false);
+    case 'u':
+      session.pause(true);
+      return connection.pump();
+    case 'U':
+      session.pause(false);
+      return connection.pump();
     case 'w':
       return connection.stall(true);
     case 'W':
       return connection.stall(false);
+    case '1':
+      return connection.pass(std::chrono::seconds{1});
     case 't':
       return connection.pass(std::chrono::seconds{6});
     case 'T':
       return connection.pass(std::chrono::seconds{31});
+    case 'g':
+      session.give_up(timtow::make_error(errc::connection_lost, "the stream is of no use"));
+      return connection.pump();
     case 'e':
       session.end_of_input();
       return connection.pump();
@@ -137,7 +188,9 @@ std::string run(const Script& script, const fuzz::Sizes& sizes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Script script = parse(fuzz::text_of(data, size));
   const std::string whole = run(script, {});
-  const std::string byte_by_byte = run(script, {1});
+  // Of much, which takes long, it shows nothing that smaller ones do not.
+  const bool is_short = script.input.size() <= 4096;
+  const std::string byte_by_byte = run(script, {is_short ? 1U : 17U});
   const std::string in_parts = run(script, fuzz::sizes_of(script.input));
   // What is refused for lack of memory depends on the reads.
   if (script.setup.budget != fuzz::Setup{}.budget) return 0;

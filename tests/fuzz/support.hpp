@@ -353,6 +353,7 @@ class Connection {
   // Closes, and ends the stream. Returns the events and what a peer made of the output.
   std::string finish() {
     holding_ = stalled_ = false;
+    session_.pause(false);
     pump();
     answer();
     pump();
@@ -363,6 +364,7 @@ class Connection {
     check(closed_, "there is a closed event");
     check(session_.finished(), "a session is finished after close() and the end of the stream");
     check(session_.output_size() == 0, "a finished session has no output");
+    if (setup_.options.drafts) return log_.lines() + "\n" + written_;  // see drafts.cpp
     return log_.lines() + "\n" +
            (setup_.role == Role::server && !setup_.opened
                 ? heard_by_client(written_, key_)

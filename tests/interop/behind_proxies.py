@@ -69,7 +69,18 @@ listen http
   option forwardfor
   bind 127.0.0.1:{http}
   server echo 127.0.0.1:{by_headers}
+listen rfc7239
+  mode http
+  http-request add-header Forwarded "for=%[src];host=\\"%[req.hdr(host)]\\";proto=https"
+  bind 127.0.0.1:{rfc7239} ssl crt {folder}/pem
+  server echo 127.0.0.1:{by_forwarded}
 """
+
+# Of the draft's section 1.3.
+DRAFT_76 = ("GET /demo HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n"
+            "Sec-WebSocket-Key1: 18x 6]8vM;54 *(5:  {{   U1]8  z [  8\r\n"
+            "Sec-WebSocket-Key2: 1_ tx7X d  <  nw  334J702) 7]o}}` 0\r\n"
+            "Origin: {page}://{host}\r\n\r\nTm[K T2u")
 
 ports = {}
 servers = {}
@@ -113,12 +124,13 @@ def setUpModule():
             pem.write(open(f"{folder}/{part}").read())
     context = ssl.create_default_context(cafile=f"{folder}/crt")
 
-    for name, options in (("by_headers", ()), ("by_protocol", ("--proxy-protocol",))):
+    for name, options in (("by_headers", ("--drafts",)), ("by_forwarded", ("--forwarded",)),
+                          ("by_protocol", ("--proxy-protocol",))):
         servers[name] = Server("--port", "0", "--trusted-proxy", "127.0.0.1", *options,
                                ready=r"\S+ listening on http://127\.0\.0\.1:(\d+)/")
         ports[name] = servers[name].port
-    nginx, haproxy = ["plain", "tls"], ["version1", "version2", "ha_tls", "http"]
-    ports.update(zip(nginx + haproxy, free_ports(6)))
+    nginx, haproxy = ["plain", "tls"], ["version1", "version2", "ha_tls", "http", "rfc7239"]
+    ports.update(zip(nginx + haproxy, free_ports(7)))
     for name, text in (("nginx", NGINX), ("haproxy", HAPROXY)):
         with open(f"{folder}/{name}", "w") as configuration:
             configuration.write(text.format(folder=folder, **ports))
@@ -136,7 +148,7 @@ def tearDownModule():
 def client_of(server):
     """Who the next client is, as the server says."""
     while True:
-        line = server._first_line()
+        line = server.line()
         if match := re.fullmatch(r"\d+: open, from (\S+)", line):
             return match[1]
         if not re.fullmatch(r"\d+: closed, .*", line):
@@ -161,7 +173,7 @@ class Proxies(unittest.TestCase):
         asyncio.run(asyncio.wait_for(talk(), TIMEOUT))
         self.assertRegex(client_of(servers[server]), address)
 
-    def check_page(self, port, scheme, status):
+    def check_page(self, port, scheme, status, server="by_headers"):
         """A page of the host that the proxy was asked for may connect, and another may not."""
         origins = {f"{scheme}://127.0.0.1:{ports[port]}": 101, "http://evil.example": status}
         for origin, expected in origins.items():
@@ -172,6 +184,26 @@ class Proxies(unittest.TestCase):
                     stream.sendall(wire.request(f"Host: 127.0.0.1:{ports[port]}",
                                                 f"+Origin: {origin}"))
                     self.assertEqual(int(stream.recv(12)[9:]), expected, origin)
+        client_of(servers[server])
+
+    def check_location(self, port, scheme):
+        """What a client of draft 76 compares with its URL is what the proxy was asked for."""
+        host = f"127.0.0.1:{ports[port]}"
+        with socket.create_connection(("127.0.0.1", ports[port]), TIMEOUT) as plain:
+            stream = context.wrap_socket(plain, server_hostname="127.0.0.1") \
+                if scheme == "wss" else plain
+            with stream, stream.makefile("rb") as answer:
+                stream.sendall(DRAFT_76.format(host=host, page=scheme.replace("ws", "http")).encode())
+                self.assertEqual(answer.readline()[:13], b"HTTP/1.1 101 ")
+                headers = dict(line.rstrip(b"\r\n").split(b": ", 1)
+                               for line in iter(answer.readline, b"\r\n"))
+                self.assertEqual(headers[b"Sec-WebSocket-Location"],
+                                 f"{scheme}://{host}/demo".encode())
+                self.assertEqual(answer.read(16), b"fQJ,fN/4F4!~K~MH")
+                stream.sendall(b"\0hello\xff")
+                self.assertEqual(answer.read(7), b"\0hello\xff")
+                stream.sendall(b"\xff\0")
+                self.assertEqual(answer.read(2), b"\xff\0")
         client_of(servers["by_headers"])
 
     def test_what_a_client_claims_is_not_believed(self):
@@ -179,6 +211,9 @@ class Proxies(unittest.TestCase):
             for claim in ("203.0.113.9", '"', '203.0.113.9, "a'):
                 self.check_echo(port, "by_headers", rf"\A{re.escape(CLIENT)}:0\Z",
                                 extra_headers={"X-Forwarded-For": claim})
+        self.check_echo("rfc7239", "by_forwarded", rf"\A{re.escape(CLIENT)}:0\Z", True,
+                        extra_headers={"Forwarded": "for=203.0.113.9;proto=http",
+                                       "X-Forwarded-For": "203.0.113.9"})
 
     def test_a_stranger_may_come_without_a_proxy(self):
         for name, server in servers.items():
@@ -211,6 +246,7 @@ echo_server.add_cases(Proxies, [
     ("nginx", "plain", "by_headers", THE_CLIENT),
     ("nginx with TLS", "tls", "by_headers", THE_CLIENT, True),
     ("HAProxy HTTP", "http", "by_headers", THE_CLIENT),
+    ("HAProxy RFC 7239 with TLS", "rfc7239", "by_forwarded", THE_CLIENT, True),
     ("HAProxy PROXY version 1", "version1", "by_protocol", ITS_PORT),
     ("HAProxy PROXY version 2", "version2", "by_protocol", ITS_PORT),
     ("HAProxy PROXY version 2 with TLS", "ha_tls", "by_protocol", ITS_PORT, True),
@@ -218,7 +254,12 @@ echo_server.add_cases(Proxies, [
 echo_server.add_cases(Proxies, [
     ("nginx", "plain", "http", 403),
     ("nginx with TLS", "tls", "https", 403),
+    ("HAProxy RFC 7239 with TLS", "rfc7239", "https", 403, "by_forwarded"),
 ], Proxies.check_page)
+echo_server.add_cases(Proxies, [
+    ("nginx, draft 76", "plain", "ws"),
+    ("nginx with TLS, draft 76", "tls", "wss"),
+], Proxies.check_location)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class Server:
                                          stdout=subprocess.PIPE, stderr=self._stderr)
         cleanup.callback(self.kill)
         _servers.append(self)
-        line = self._first_line()
+        line = self.line()
         match = re.fullmatch(ready, line)
         if not match:
             self.kill()
@@ -61,7 +62,8 @@ class Server:
         self.address = (self.host, self.port)
         self.authority = f"{self.host}:{self.port}"
 
-    def _first_line(self):
+    def line(self):
+        """The next line of its stdout."""
         deadline = time.monotonic() + TIMEOUT
         stdout = self._process.stdout.fileno()
         line = b""
@@ -134,6 +136,14 @@ class _Result(unittest.TextTestResult):
         super().addSuccess(test)
         self.passed += 1
 
+    def stopTest(self, test):
+        super().stopTest(test)
+        if options.results:
+            wrong = [text for each, text in (*self.failures, *self.errors)
+                     if test in (each, getattr(each, "test_case", None))]
+            name = test.id().rpartition(".")[2].removeprefix("test_")
+            pathlib.Path(options.results, name).write_text("\n".join(wrong) or "passed\n")
+
     def failed(self):
         return sum(map(len, (self.failures, self.errors, self.skipped,
                              self.expectedFailures, self.unexpectedSuccesses)))
@@ -169,7 +179,9 @@ def _close(failed):
     cleanup.close()
     sys.stderr.flush()
     print(f"{_result.passed} passed, {failed} failed", flush=True)
-    os._exit(1 if failed or not _result.passed else 0)  # whatever threads and tasks still hang
+    if options.results:
+        failed = 0  # they are told
+    os._exit(1 if failed or not (options.results or _result.passed) else 0)  # whatever threads and tasks still hang
 
 
 def run(add_arguments=lambda parser: None):
@@ -178,9 +190,14 @@ def run(add_arguments=lambda parser: None):
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("executable", help="the program under test")
     parser.add_argument("-k", dest="only", help="run only tests whose name contains this")
+    parser.add_argument("--results", help="a folder, for a file by the name of each test that ended: "
+                        "\"passed\", or what went wrong; the exit code is then 0 if there are any")
     add_arguments(parser)
     options = parser.parse_args()
     options.executable = os.path.abspath(options.executable)
+    if options.results:
+        shutil.rmtree(options.results, ignore_errors=True)
+        os.makedirs(options.results)
 
     loader = unittest.TestLoader()
     if options.only:

@@ -117,6 +117,21 @@ class Wire:
         with self._noting_reset(), contextlib.suppress(BrokenPipeError):
             self.socket.sendall(data)
 
+    def send_and_read(self, data):
+        """To a server that waits for its answers to be read."""
+        self.socket.setblocking(False)
+        try:
+            while data:
+                readable, writable, _ = select.select([self.socket], [self.socket], [], TIMEOUT)
+                if not readable and not writable:
+                    raise AssertionError("the server neither reads nor writes")
+                if readable and not self._more():
+                    raise AssertionError(f"the end of input, and {len(data)} bytes were not taken")
+                if writable:
+                    data = data[self.socket.send(data):]
+        finally:
+            self.socket.settimeout(TIMEOUT)
+
     def send_byte_by_byte(self, data):
         """Stops where the server has ended the connection."""
         with contextlib.suppress(Reset):  # told again where the answer is read

@@ -289,6 +289,20 @@ TEST_CASE("tls: a client has one deadline for the handshakes of TLS and HTTP, an
   CHECK(world.heard() == Lines{"open TLSv1.3 CN=localhost"});
 }
 
+TEST_CASE("tls: a certificate that does not get better is final, and one that may is tried anew") {
+  const auto tries_anew = [](test::Certificate::Options options,
+                             const test::Certificate* issuer = &ClientWorld::issuer()) {
+    ClientWorld world{test::Certificate{std::move(options), issuer}};
+    world.options.reconnect = Reconnect{};
+    world.cause();
+    return world.client->is_active();
+  };
+  CHECK_FALSE(tries_anew({.begins = -20, .ends = -10}));
+  CHECK_FALSE(tries_anew({.names = "DNS:a.example"}));
+  CHECK_FALSE(tries_anew({}, nullptr));
+  CHECK(tries_anew({.begins = 1000, .ends = 2000}));
+}
+
 TEST_CASE("tls: a client whose first words are not taken at once") {
   for (const test::Peer::Style style :
        {test::Peer::Style::readiness, test::Peer::Style::completion}) {

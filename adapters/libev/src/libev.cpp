@@ -15,6 +15,14 @@ struct Destroy {
   void operator()(struct ev_loop* loop) const noexcept { ev_loop_destroy(loop); }
 };
 
+// What the system did not let it watch, libev tells of, and stops. What was lacking then may be
+// there the next time.
+void watch_on(ev::io& io) noexcept {
+  if (io.is_active()) return;
+  io.set(io.fd, io.events);  // or libev believes that the system has it
+  io.start();
+}
+
 }  // namespace
 
 // The watchers stop themselves when they go.
@@ -48,6 +56,7 @@ class Loop::Watch : public posix::Watcher {
   int events() const noexcept { return posix::flags_of(wanted(), ev::READ, ev::WRITE); }
 
   void found(ev::io&, int events) noexcept {
+    watch_on(io_);
     tell(posix::interest_in(events, ev::READ, ev::WRITE));
   }
 
@@ -94,6 +103,7 @@ void Loop::arm(TimePoint at) noexcept {
 void Loop::wake() noexcept { state_->wake_up.signal(); }
 
 void Loop::woken() noexcept {
+  watch_on(state_->woken);
   state_->wake_up.clear();
   run_posted();
 }

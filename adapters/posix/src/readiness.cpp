@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "timtow/posix/resolve.hpp"
@@ -20,28 +22,56 @@ constexpr int most_alone = 15;
 // How long accepting rests when there is no descriptor or memory left.
 constexpr std::chrono::milliseconds accept_pause{100};
 
+// Why the loop does not watch a descriptor.
+std::error_code code_of(const std::exception& cause) noexcept {
+  const auto* const system = dynamic_cast<const std::system_error*>(&cause);
+  return system != nullptr ? system->code() : make_error_code(errc::no_memory);
+}
+
+// Whether accepting has told what became of a peer, which is gone or out of reach: the others are
+// still there. (accept(2): what the network has told of a connection before it is accepted.)
+bool is_of_a_peer(const std::error_code& error) noexcept {
+  if (error.category() != std::system_category()) return false;
+  switch (error.value()) {
+    case ECONNABORTED:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EPROTO:
+    case ETIMEDOUT:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Hands a new connection to whom it concerns.
 void open(ReadinessLoop& loop, Descriptor fd, TransportEvents* events) noexcept {
   if (events == nullptr) return;
   Transport* transport = nullptr;
   try {
     transport = loop.make_transport(fd, *events);
-  } catch (const std::exception&) {
-    return events->failed(make_error_code(errc::no_memory));
+  } catch (const std::exception& cause) {
+    return events->failed(code_of(cause));
   }
   events->opened(*transport);
 }
 
 class Acceptor final : public Listener, private Ready {
  public:
-  // `path`: the Unix socket's file, when it is ours to remove.
-  Acceptor(ReadinessLoop& loop, Descriptor fd, AcceptEvents& events, std::string path)
+  // Takes the descriptor over unless it throws. `path`: the Unix socket's file, when it is ours to
+  // remove.
+  Acceptor(ReadinessLoop& loop, Descriptor& fd, AcceptEvents& events, std::string path)
       : loop_(loop),
-        fd_(std::move(fd)),
         path_(std::move(path)),
         events_(events),
-        watcher_(loop.watch(fd_.get(), Interest::read, *this)),
-        rest_(loop, [this] { rested(); }) {}
+        watcher_(loop.watch(fd.get(), Interest::read, *this)),
+        rest_(loop, [this] { rested(); }) {
+    fd_ = std::move(fd);
+  }
 
   Endpoint endpoint() const override { return local_endpoint(fd_.get()); }
 
@@ -81,15 +111,15 @@ class Acceptor final : public Listener, private Ready {
 
   // False when there was none, or none could be had.
   bool accept_one(std::error_code& error) noexcept {
-    Descriptor fd = accept_from(fd_.get(), error);
+    sockaddr_storage from{};
+    Descriptor fd = accept_from(fd_.get(), from, error);
     if (!fd) {
-      // Some peers are gone before they are accepted; the others are still there.
-      const bool next = error == std::errc::connection_aborted;
+      const bool next = is_of_a_peer(error);
       if (next || would_block(error)) error.clear();
       return next;
     }
     ReadinessLoop& loop = loop_;  // accepted() may close this
-    open(loop, std::move(fd), events_.accepted());
+    open(loop, std::move(fd), events_.accepted(bytes_of(from)));
     return true;
   }
 
@@ -98,9 +128,10 @@ class Acceptor final : public Listener, private Ready {
     try {
       rest_.start(accept_pause);
       watcher_->want(Interest::none);
-      report = make_error(
-          error, "accepting failed and rests for %lld ms: %s; raise the limit on open files?",
-          static_cast<long long>(accept_pause.count()), error.message().c_str());
+      const bool are_too_many = error.value() == EMFILE || error.value() == ENFILE;
+      report = make_error(error, "accepting failed and rests for %lld ms: %s%s",
+                          static_cast<long long>(accept_pause.count()), error.message().c_str(),
+                          are_too_many ? "; raise the limit on open files?" : "");
     } catch (const std::bad_alloc&) {
       // Without memory for the timer it is tried again at once; without memory for the sentence the
       // code says what happened.
@@ -147,7 +178,7 @@ class Connecting final : public Pending, private Ready {
 };
 
 Error cannot_watch(int fd, const std::exception& cause) noexcept {
-  return make_error(errc::no_memory, "the loop cannot watch descriptor %d: %s", fd, cause.what());
+  return make_error(code_of(cause), "the loop cannot watch descriptor %d: %s", fd, cause.what());
 }
 
 }  // namespace
@@ -155,13 +186,24 @@ Error cannot_watch(int fd, const std::exception& cause) noexcept {
 Listener* ReadinessLoop::listen(const Endpoint& endpoint, AcceptEvents& events, Error& error) {
   Descriptor fd = listen_on(endpoint, error);
   if (!fd) return nullptr;
-  return new Acceptor{*this, std::move(fd), events, endpoint.path};
+  try {
+    return new Acceptor{*this, fd, events, endpoint.path};
+  } catch (const std::exception& cause) {
+    error = cannot_watch(fd.get(), cause);
+    return nullptr;
+  }
 }
 
 Listener* ReadinessLoop::adopt_listener(Socket socket, AcceptEvents& events, Error& error) {
   if (!is_listening(socket, error) || !make_ready(socket, error)) return nullptr;
   send_at_once(socket);
-  return new Acceptor{*this, Descriptor{socket}, events, {}};
+  Descriptor fd{socket};
+  try {
+    return new Acceptor{*this, fd, events, {}};
+  } catch (const std::exception& cause) {
+    error = cannot_watch(fd.release(), cause);
+    return nullptr;
+  }
 }
 
 Transport* ReadinessLoop::adopt(Socket socket, TransportEvents& events, Error& error) {
@@ -182,8 +224,8 @@ std::unique_ptr<Pending> ReadinessLoop::connect(const Endpoint& address, Connect
   if (!fd) return nullptr;
   try {
     return std::make_unique<Connecting>(*this, std::move(fd), events);
-  } catch (const std::exception&) {
-    error = errc::no_memory;
+  } catch (const std::exception& cause) {
+    error = code_of(cause);
     return nullptr;
   }
 }

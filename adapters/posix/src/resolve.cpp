@@ -20,11 +20,9 @@ struct Result {
 };
 
 Error not_found(const Endpoint& name, int failure) {
-  if (failure == EAI_SYSTEM)
-    return make_error(last_error(), "looking up \"%s\" failed: %s", name.host.c_str(),
-                      last_error().message().c_str());
-  return make_error(errc::host_not_found, "looking up \"%s\" failed: %s", name.host.c_str(),
-                    gai_strerror(failure));
+  const std::error_code code = code_of_failure(failure, errc::host_not_found);
+  return make_error(code, "looking up \"%s\" failed: %s", name.host.c_str(),
+                    text_of_failure(failure));
 }
 
 Result find(const Endpoint& name, int flags) noexcept {

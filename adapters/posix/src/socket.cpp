@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,7 +16,9 @@
 #include <csignal>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <memory>
+#include <span>
 
 namespace timtow::posix {
 namespace {
@@ -89,8 +92,9 @@ Descriptor listen_on_tcp(const Endpoint& endpoint, Error& error) {
   int failure = 0;
   const Addresses addresses = look_up(endpoint, AI_PASSIVE, failure);
   if (failure != 0) {
-    error = make_error(errc::bad_address, "cannot listen on %s: %s", to_string(endpoint).c_str(),
-                       gai_strerror(failure));
+    const std::error_code code = code_of_failure(failure, errc::bad_address);
+    const char* const text = text_of_failure(failure);
+    error = make_error(code, "cannot listen on %s: %s", to_string(endpoint).c_str(), text);
     return {};
   }
   std::error_code code;
@@ -157,6 +161,15 @@ Addresses look_up(const Endpoint& endpoint, int flags, int& failure) {
   return Addresses{found};
 }
 
+std::error_code code_of_failure(int failure, errc otherwise) noexcept {
+  if (failure == EAI_SYSTEM) return last_error();
+  return make_error_code(failure == EAI_MEMORY ? errc::no_memory : otherwise);
+}
+
+const char* text_of_failure(int failure) noexcept {
+  return failure == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(failure);
+}
+
 Endpoint endpoint_of(const sockaddr* address, socklen_t size) {
   if (address->sa_family == AF_UNIX) {
     const auto* const local = reinterpret_cast<const sockaddr_un*>(address);
@@ -195,7 +208,7 @@ Descriptor connect_to(const Endpoint& address, std::error_code& error) {
   int failure = 0;
   const Addresses to = look_up(address, AI_NUMERICHOST, failure);
   if (failure != 0)
-    error = errc::bad_address;
+    error = code_of_failure(failure, errc::bad_address);
   else
     connect_with(to->ai_addr, to->ai_addrlen);
   return fd;
@@ -221,10 +234,26 @@ Endpoint peer_endpoint(int fd) {
   return peer;
 }
 
-Descriptor accept_from(int listener, std::error_code& error) noexcept {
-  Descriptor fd{accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+Descriptor accept_from(int listener, sockaddr_storage& from, std::error_code& error) noexcept {
+  socklen_t size = sizeof from;
+  auto* const any = reinterpret_cast<sockaddr*>(&from);
+  Descriptor fd{accept4(listener, any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)};
   if (!fd) error = last_error();
   return fd;
+}
+
+Bytes bytes_of(const sockaddr_storage& address) noexcept {
+  if (address.ss_family == AF_INET)
+    return std::as_bytes(std::span{&reinterpret_cast<const sockaddr_in&>(address).sin_addr, 1});
+  if (address.ss_family == AF_INET6)
+    return std::as_bytes(std::span{&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, 1});
+  return {};
+}
+
+std::size_t most_descriptors() noexcept {
+  rlimit limit{};
+  const bool is_known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return is_known ? limit.rlim_cur : std::numeric_limits<std::size_t>::max();
 }
 
 void send_at_once(int fd) noexcept {

@@ -16,6 +16,7 @@ int WaitingLoop::timeout() noexcept {
   recompute_at_ = TimePoint::min();
   timeout_ = -1;
   if (alarm_ == never) return timeout_;
+  keep_time(Clock::now());  // the events of this wake-up may have taken long
   auto left = std::clamp(std::chrono::ceil<milliseconds>(alarm_ - now()), milliseconds{0},
                          milliseconds{60'000});
   if (left > 2 * a_while) {
@@ -30,7 +31,9 @@ void WaitingLoop::run() {
   keep_time(Clock::now());
   while (!stopped_) {
     const int found = wait(timeout());
-    if (found < 0 && errno != EINTR) throw std::system_error(last_error(), "waiting for events");
+    // What the system lacks at the moment, it may have the next time.
+    if (found < 0 && errno != EINTR && errno != ENOMEM)
+      throw std::system_error(last_error(), "waiting for events");
     keep_time(Clock::now());
     if (found > 0) dispatch(found);
     if (alarm_ <= now()) {

@@ -44,6 +44,7 @@ class Stream {
     pool_.refund(size_);
     is_charged_ = false;
   }
+  std::size_t memory() const noexcept { return size_; }
   bool take_up() noexcept { return is_charged_ = pool_.charge(size_); }
 
  protected:
@@ -218,6 +219,11 @@ class DeflateCodec final : public Codec {
 
   bool is_worth_compressing(std::size_t size) const noexcept override {
     return size >= agreed_.min_size;
+  }
+
+  std::size_t memory() const noexcept override {
+    return (deflater_ == nullptr ? 0 : deflater_->memory()) +
+           (inflater_ == nullptr ? 0 : inflater_->memory());
   }
 
   std::uint32_t form() const noexcept override {

@@ -20,6 +20,7 @@
 #include "timtow/error.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/metrics.hpp"
 #include "timtow/proxy.hpp"
 #include "timtow/security.hpp"
 
@@ -54,7 +55,8 @@ struct ClientOptions {
   Duration connect_time = std::chrono::seconds{10};
   // When given, a connection that failed or ended is made anew, and the name looked up afresh:
   // unless Client::close() ended it, or the answer to the upgrade was final. Final is what is no
-  // WebSocket server's, and a status of 300 to 499 but for 408, 425 and 429, a proxy's too.
+  // WebSocket server's, a status of 300 to 499 but for 408, 425 and 429, a proxy's too, and a
+  // certificate that has expired, is for another host, or of an issuer that is not known.
   std::optional<Reconnect> reconnect = {};
   Limits limits = {};
   // What to ask for: a draft before RFC 6455 is for servers that know nothing else
@@ -63,9 +65,7 @@ struct ClientOptions {
   // What messages are compressed with, if the server agrees: a Deflate (timtow/deflate.hpp), or
   // null for none. It may be shared by many.
   std::shared_ptr<const Compression> compression = {};
-  // For wss://, which is an error without: a tls::ClientContext. What fails about TLS (a
-  // certificate that has expired, say) may pass, and so a connection is made anew if that is asked
-  // for.
+  // For wss://, which is an error without: a tls::ClientContext.
   std::shared_ptr<ClientSecurity> tls = {};
 };
 
@@ -99,6 +99,9 @@ class Client {
   errc send(const Message& message);
   errc send(std::string_view text) { return send(Message{MessageType::text, as_bytes(text)}); }
   errc send(Bytes binary) { return send(Message{MessageType::binary, binary}); }
+
+  // What has happened so far, over all connections. On the loop's thread; others post().
+  Metrics metrics() const noexcept;
 
  private:
   class Core;

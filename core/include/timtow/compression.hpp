@@ -35,6 +35,8 @@ class Codec {
   virtual bool compress(Bytes part, bool last, Buffer& to) noexcept = 0;
   // What was compressed last is not sent: nothing that follows may refer to it.
   virtual void forget() noexcept = 0;
+  // Bytes that it holds, of which the pool knows.
+  virtual std::size_t memory() const noexcept = 0;
   // Names how messages are compressed, if each is for itself: all codecs that give this number make
   // the same of a message. 0: a message may depend on those before it.
   virtual std::uint32_t form() const noexcept = 0;

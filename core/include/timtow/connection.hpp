@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -13,8 +14,10 @@
 #include <vector>
 
 #include "timtow/event.hpp"
+#include "timtow/forwarded.hpp"
 #include "timtow/handshake.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/metrics.hpp"
 #include "timtow/security.hpp"
 #include "timtow/session.hpp"
 
@@ -23,7 +26,9 @@ namespace timtow {
 class Connection;
 
 // What an application wants to hear. Each may be empty. All are called on the loop's thread, and
-// may do everything: send, close, abort, destroy the server. They must not throw.
+// may do everything: send, close, abort, destroy the server. One that throws fails its connection,
+// and no other: it is closed with 1011, or its request answered 500, and on_close or on_error tells
+// of errc::handler_threw.
 struct Handlers {
   // A request: accept() it, respond() to it or reject() it, now or later (Limits::handshake_time
   // runs). When empty, upgrades are accepted, with a subprotocol that ServerOptions name, and other
@@ -46,7 +51,8 @@ struct Handlers {
   std::function<void(Connection&)> on_drain;
   // The connection that was open is closed, however that came. Called once, as the last.
   std::function<void(Connection&, const Closed&)> on_close;
-  // What concerns no open connection: a handshake that failed, accept() running out of descriptors.
+  // What concerns no open connection: a handshake that failed, accept() running out of descriptors,
+  // an on_close that threw. What this one throws is dropped: there is nobody left to tell.
   std::function<void(const Error&)> on_error;
 };
 
@@ -59,23 +65,26 @@ struct Handlers {
 class Connection final : private TransportEvents, private Deferred, private TimerQueue::Entry {
  public:
   // Who holds connections: a Server, or a Client. It lives as long as the last of them.
-  class Owner {
+  class Owner : private MemoryHolder {
    public:
-    Owner(const Owner&) = delete;
-    Owner& operator=(const Owner&) = delete;
-
     // What its connections call.
     const Handlers& handlers() const noexcept { return *called_; }
     // Null when it is over.
     std::shared_ptr<Connection> find(std::uint64_t id) const noexcept;
 
    protected:
-    explicit Owner(Handlers handlers) noexcept : handlers_(std::move(handlers)) {}
+    static void tell(const std::function<void(const Error&)>& on_error,
+                     const Error& error) noexcept;
+
+    Owner(Loop& loop, Handlers handlers) noexcept
+        : MemoryHolder(loop), handlers_(std::move(handlers)) {}
     ~Owner();
 
     // From now on nothing is called. The handlers stay: we may be inside one of them.
     void mute() noexcept;
     bool is_muted() const noexcept { return called_ != &handlers_; }
+    // Something failed of which no connection's event tells.
+    virtual void report(const Error& error) noexcept { tell(called_->on_error, error); }
 
     // A connection that is not connected yet. `self` is this. Throws std::bad_alloc.
     Connection& add(std::shared_ptr<Owner> self, Loop& loop, Role role,
@@ -91,7 +100,11 @@ class Connection final : private TransportEvents, private Deferred, private Time
         if (held_[i].connection != nullptr) function(*held_[i].connection);
     }
 
+    // With what the sessions of these options, and the loop's pool, know.
+    Metrics metrics(std::initializer_list<const SessionOptions*> all, Loop& loop) const noexcept;
+
     Handlers handlers_;
+    Metrics metrics_;  // what connections and owners count themselves
 
    private:
     friend class Connection;
@@ -111,16 +124,17 @@ class Connection final : private TransportEvents, private Deferred, private Time
     };
 
     // Server: whether the application is to see the request; otherwise it is answered as the
-    // Refusal says. `client` is whose it is, where that is not the connection's peer. Throws
-    // std::bad_alloc.
-    virtual Refusal admit(const Request&, const Connection&, std::optional<Endpoint>&) {
-      return {};
-    }
+    // Refusal says. `told`: what proxies in front tell of it. Throws std::bad_alloc.
+    virtual Refusal admit(const Request&, Connection&, std::optional<Forwarded>&) { return {}; }
+    // Server: whether the peer may stay, whom a PROXY header has named. Throws std::bad_alloc.
+    virtual Refusal meet(Connection&) { return {}; }
     // Server: the subprotocol for an application without on_request, or why there has to be one.
     // Throws std::bad_alloc.
     virtual Refusal choose(const Request&, std::string_view&) { return {}; }
-    // A connection is over, and was let go of.
-    virtual void released() noexcept = 0;
+    // A connection is over, and was let go of; it had this tag.
+    virtual void released(std::uint32_t tag) noexcept = 0;
+    std::size_t largest() const noexcept override;
+    std::size_t shed(std::size_t size, std::size_t wanted) noexcept override;
     std::size_t place_of(std::uint64_t id) const noexcept;
 
     const Handlers* called_ = &handlers_;
@@ -144,6 +158,13 @@ class Connection final : private TransportEvents, private Deferred, private Time
   // waiting for the peer to end the stream.
   void go_away();
   void start(Transport& transport, const Request* request, MutableBytes already_read) noexcept;
+  // Server: answers in place of reading a request; or cuts the connection.
+  void refuse(const Refusal& refusal, bool cut) noexcept;
+  // Server: a PROXY header has told who the peer is. The owner may refuse it.
+  void meet() noexcept;
+  // What a server counts it by.
+  std::uint32_t tag() const noexcept { return tag_; }
+  void set_tag(std::uint32_t tag) noexcept { tag_ = tag; }
 
   // Null when it is over, which is after on_close.
   std::shared_ptr<Connection> keep() const noexcept { return owner_.find(id_); }
@@ -219,11 +240,15 @@ class Connection final : private TransportEvents, private Deferred, private Time
   void broke(std::error_code cause) noexcept;
   void serve() noexcept;
   void pump() noexcept;
+  template <typename Call>
+  bool guard(Call call) noexcept;
+  [[gnu::cold]] void handler_threw(const char* what) noexcept;
   void dispatch(const Event& event);
   [[gnu::noinline]] void dispatch_other(const Event& event);
   bool is_admitted(const Request& request) noexcept;
-  void answer(const Request& request) noexcept;
+  void answer(const Request& request);
   void open_if_accepted();
+  [[gnu::cold]] void count_end(const Closed& closed) noexcept;
   [[gnu::noinline]] errc send_otherwise(const Message& message);
   [[gnu::always_inline]] inline bool write_output() noexcept;
   void align() noexcept;
@@ -232,6 +257,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   [[gnu::noinline]] bool settle() noexcept;
   bool settle_ending() noexcept;
   void settle_congestion() noexcept;
+  void shed(Error error) noexcept;
 
   bool pumping_ = false;
   bool opened_ = false;  // on_open was called, and on_close is owed
@@ -243,10 +269,12 @@ class Connection final : private TransportEvents, private Deferred, private Time
     bool shut_down : 1 = false;
     bool read_stopped : 1 = false;  // as the transport was told
     bool drain_due : 1 = false;     // congested: on_drain is owed
-    unsigned char nothing : 2 = 0;
+    bool to_be_heard : 1 = false;   // the deadline has come, and is put off (was_held_up())
+    unsigned char nothing : 1 = 0;
 
     bool any() const noexcept { return std::bit_cast<std::uint8_t>(*this) != 0; }
   } unusual_;
+  std::uint32_t tag_ = 0;
   std::uint64_t id_;
   Loop& loop_;
   Owner& owner_;

@@ -26,8 +26,10 @@ enum class errc {
   bad_proxy_answer,      // ClientOptions::proxy gave no answer that can be read
   proxy_header_missing,  // a trusted proxy sent no PROXY header; see ServerOptions::proxy_protocol
   bad_proxy_header,      // it sent a malformed one
-  proxy_header_untrusted,  // somebody else sent one
-  no_subprotocol,          // none that the client offers is ours, and one has to be; answered 400
+  proxy_header_untrusted,   // somebody else sent one
+  too_many_connections,     // ServerOptions::connections; answered 503
+  too_many_of_one_address,  // ServerOptions::connections_per_address; answered 503
+  no_subprotocol,           // none that the client offers is ours, and one has to be; answered 400
 
   // The connection.
   protocol_error,      // the peer broke RFC 6455; closed with 1002
@@ -37,13 +39,18 @@ enum class errc {
   bad_compression,     // a compressed message cannot be decompressed; closed with 1007
   inflate_ratio,       // Limits::inflate_ratio; closed with 1009
   idle_timeout,        // Limits::idle_time; closed with 1008
+  message_timeout,     // Limits::message_time; closed with 1008
   close_timeout,       // Limits::close_time; the connection is cut
   connection_lost,     // the stream ended, or broke, without a close frame
   cancelled,           // our own side gave up: abort(), or a server that was destroyed
+  memory_budget,       // Limits::connection_bytes, or Loop::limit_memory(); closed with 1013
+  peer_too_slow,       // Limits::slow_readers is close; closed with 1008
+  handler_threw,       // a handler threw; closed with 1011, an upgrade answered 500
 
   // Calls.
   not_open,              // the connection is not open, or is closing: nothing was sent
   output_full,           // Limits::output_bytes: nothing was queued, try when drained
+  slow_reader,           // Limits::slow_readers: nothing was queued
   message_unfinished,    // a fragmented message must end before another one starts
   invalid_close,         // a close code or reason that must not be sent
   payload_too_long,      // a ping or pong payload over 125 bytes

@@ -23,8 +23,15 @@ class IpAddress {
   static IpAddress of_v6(Bytes bytes) noexcept;
   // "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"; nothing else: no port, brackets or zone.
   static std::optional<IpAddress> parse(std::string_view text) noexcept;
+  // Of Endpoint::host, without the zone that a link-local address may have (RFC 4007 section 11),
+  // which is no part of it. Nothing of a name.
+  static std::optional<IpAddress> of_host(std::string_view host) noexcept {
+    return parse(host.substr(0, host.find('%')));
+  }
 
   bool is_v4() const noexcept;
+  // 127.0.0.0/8 and ::1: this machine itself.
+  bool is_loopback() const noexcept;
   // As IPv6, in which those of IPv4 begin with ::ffff:0:0/96.
   const std::array<std::uint8_t, 16>& bytes() const noexcept { return bytes_; }
 

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -29,6 +30,7 @@ namespace timtow {
 // A socket as the system names it.
 using Socket = int;
 
+class Loop;
 class Security;
 class Transport;
 
@@ -89,8 +91,9 @@ class Transport {
 
 class AcceptEvents {
  public:
-  // A peer has connected. Returns whom to tell, opened() first; null to close it unseen.
-  virtual TransportEvents* accepted() noexcept = 0;
+  // A peer has connected, from this address: 4 bytes of IPv4, 16 of IPv6, the most significant
+  // first; none of a Unix socket. Returns whom to tell, opened() first; null to close it unseen.
+  virtual TransportEvents* accepted(Bytes address) noexcept = 0;
   // Accepting failed. Where descriptors or memory ran out, the adapter pauses and goes on by
   // itself.
   virtual void accept_failed(const Error& error) noexcept = 0;
@@ -161,7 +164,28 @@ class Deferred {
   Deferred* next_ = nullptr;  // itself: the last one; null: not queued
 };
 
-class Loop {
+// Who holds connections of a loop, and gives back memory when that runs short.
+class MemoryHolder {
+ public:
+  MemoryHolder(const MemoryHolder&) = delete;
+  MemoryHolder& operator=(const MemoryHolder&) = delete;
+
+ protected:
+  explicit MemoryHolder(Loop& loop) noexcept;
+  ~MemoryHolder();
+
+ private:
+  friend class Loop;
+  // Bytes that its largest connection holds.
+  virtual std::size_t largest() const noexcept = 0;
+  // Ends connections that hold at least so much, until that is `wanted` bytes: returns how many.
+  virtual std::size_t shed(std::size_t size, std::size_t wanted) noexcept = 0;
+
+  Loop& loop_;
+  MemoryHolder* next_;
+};
+
+class Loop : private Strain, private Deferred {
  public:
   virtual ~Loop();
   Loop(const Loop&) = delete;
@@ -185,12 +209,22 @@ class Loop {
   virtual void run() = 0;
   // Makes run() return soon. From the loop's thread, or post()ed, while run() is under way.
   virtual void stop() noexcept = 0;
+  // How many descriptors the process may have; the largest number where that is not known.
+  virtual std::size_t most_descriptors() const noexcept {
+    return std::numeric_limits<std::size_t>::max();
+  }
 
   // -- What an application uses -----------------------------------------------------------------
 
   // Calls the function on the loop's thread, in order, soon. Safe from any thread. What is posted
   // to a loop that runs no more is never called.
   void post(std::function<void()> function);
+
+  // Bytes that all connections of this loop may use together: for what they gather, decompress, and
+  // have not sent yet, and for TLS; at first 1 GiB. Over seven eighths of that no new connection is
+  // let in, and those that hold most are ended, with 1013 and errc::memory_budget, until enough is
+  // free; never beyond it: then whoever asks for more is ended, with errc::no_memory.
+  void limit_memory(std::size_t bytes) noexcept { pool_.limit(bytes, this); }
 
   // The time at which the event at hand came.
   TimePoint now() const noexcept { return now_; }
@@ -227,6 +261,11 @@ class Loop {
   // Whether this is that message, and stays where it is until the event is over, with so many bytes
   // in front of it that were read with it. (It may have been read without its header.) True once.
   bool stays(Bytes payload, std::size_t in_front) noexcept;
+  // Inside of due(): whether the loop was held up, by a handler that took long or by the system
+  // that let others run, so that what has come since is still to be read. Who ends something for
+  // its silence gives it `hearing` first, once.
+  bool was_held_up() const noexcept { return was_held_up_; }
+  static constexpr Duration hearing = std::chrono::seconds{1};
   // Where the result of a write goes, so that nobody has to make one for each.
   std::error_code& write_error() noexcept { return write_error_; }
 
@@ -252,7 +291,11 @@ class Loop {
   void keep_no_time() noexcept { keeps_time_ = false; }
 
  private:
+  friend class MemoryHolder;
+
   void finish_batch() noexcept;
+  void strained() noexcept override;
+  void run_deferred() noexcept override;
 
   Pool pool_;
   struct alignas(fast_to_read) Scratch {
@@ -266,9 +309,11 @@ class Loop {
   TimePoint armed_ = never;
   TimePoint now_;
   bool keeps_time_ = false;
+  bool was_held_up_ = false;
   unsigned depth_ = 0;
   Deferred* first_deferred_ = nullptr;
   Deferred* last_deferred_ = nullptr;
+  MemoryHolder* holders_ = nullptr;
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

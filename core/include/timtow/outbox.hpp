@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -18,7 +19,7 @@ namespace timtow {
 
 // A part of the queue, at the start of its block.
 struct OutputChunk {
-  enum class Kind : std::size_t {
+  enum class Kind : std::uint32_t {
     own,       // its bytes are in its block
     tray,      // it is the pool's tray; what it shows may be borrowed as well
     borrowed,  // its bytes are elsewhere, and somebody else's
@@ -33,6 +34,7 @@ struct OutputChunk {
   OutputChunk* last;       // of the queue; kept by its first chunk
   std::size_t block_size;  // of the block that this is in
   Kind kind;
+  bool stays = false;  // own() found that the queue does; kept by its first chunk
 
   std::byte* room_begin() const noexcept { return const_cast<std::byte*>(end); }
   std::size_t room() const noexcept { return static_cast<std::size_t>(limit - end); }
@@ -98,7 +100,9 @@ class Outbox {
   bool append_and_borrow(Bytes head, Bytes body) noexcept;
   // Takes over the block that `source` has, and queues bytes of it.
   bool adopt(Buffer& source, Bytes bytes) noexcept;
-  // Queues bytes that others keep as well, in place of a copy.
+  // Queues bytes that others keep as well, in place of a copy. Against the pool's budget they count
+  // from own() on, which finds that they stay: when there is no budget for
+  // that, false.
   bool share(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
   // Copies what is still borrowed, and gives back the tray. Of a payload in `source`, that block is
   // taken over instead, if most of it still waits. False when there is no memory: what was borrowed

@@ -18,6 +18,8 @@
 #include <span>
 #include <utility>
 
+#include "timtow/session_options.hpp"
+
 namespace timtow {
 
 class MaskingKeySource;
@@ -28,6 +30,15 @@ struct Block {
   std::size_t size = 0;
 
   explicit operator bool() const noexcept { return data != nullptr; }
+};
+
+// Told when the last part of a budget is drawn upon: some memory has to be given back soon.
+class Strain {
+ public:
+  virtual void strained() noexcept = 0;
+
+ protected:
+  ~Strain() = default;
 };
 
 class Pool {
@@ -72,9 +83,19 @@ class Pool {
 
   std::size_t in_use() const noexcept { return budget_ - budget_left_; }
 
+  // Bytes that may be out at once from now on; fewer than are out already count as those. Whoever
+  // draws upon the last eighth is told of to `strain`, which may be null.
+  void limit(std::size_t budget, Strain* strain) noexcept;
+  // What in_use() may become.
+  std::size_t budget() const noexcept { return is_strained_ ? budget_ : budget_ + reserve_; }
+  // Whether that last part is in use.
+  bool is_strained() const noexcept { return is_strained_; }
+  // Looks again whether it is.
+  void settle() noexcept;
+
   // Counts memory that is not the pool's against its budget; false when that ran out.
   bool charge(std::size_t size) noexcept {
-    if (size > budget_left_) return false;
+    if (!has_left(size)) return false;
     budget_left_ -= size;
     return true;
   }
@@ -97,6 +118,8 @@ class Pool {
   std::unique_ptr<Record>& idle_codecs() noexcept { return idle_codecs_; }
   // Null when there is no memory for it.
   MaskingKeySource* masking_keys() noexcept;
+  // Of sessions that are given none.
+  const SessionOptions& default_options() const noexcept { return default_options_; }
 
  private:
   struct Free {
@@ -116,6 +139,8 @@ class Pool {
     return std::min((doublings + 1) / 2, classes);
   }
   static constexpr std::size_t size_of(std::size_t index) noexcept { return smallest << 2 * index; }
+  bool has_left(std::size_t size) noexcept { return size <= budget_left_ || draw(size); }
+  [[gnu::cold]] bool draw(std::size_t size) noexcept;
   [[gnu::noinline]] Block allocate_from_system(std::size_t size) noexcept;
   Block allocate_large_free(std::size_t size) noexcept;
   Block grow_in_place(Block block, std::size_t size) noexcept;
@@ -123,10 +148,14 @@ class Pool {
 
   std::array<Free*, classes> free_{};
   LargeFree* large_free_ = nullptr;
-  std::size_t budget_;
+  std::size_t budget_;  // without the reserve, while that is not drawn upon
   std::size_t budget_left_;
+  std::size_t reserve_ = 0;
+  bool is_strained_ = false;
+  Strain* strain_ = nullptr;
   std::size_t keep_left_;
   OutputChunk* tray_ = nullptr;
+  const SessionOptions default_options_ = {};
   std::unique_ptr<Record> spare_;
   std::unique_ptr<Record> idle_codecs_;
   std::unique_ptr<MaskingKeySource> masking_keys_;
@@ -151,6 +180,7 @@ class Buffer {
   void commit(std::size_t size) noexcept { size_ += size; }
   void drop_last(std::size_t size) noexcept { size_ -= size; }
   std::size_t room() const noexcept { return block_.size - size_; }
+  std::size_t capacity() const noexcept { return block_.size; }
 
   bool append(const std::byte* from, std::size_t size) noexcept;
   // Of the room, what begins at a multiple of `alignment`.

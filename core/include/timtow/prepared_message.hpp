@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "timtow/bytes.hpp"
@@ -24,9 +25,11 @@ class PreparedMessage {
     std::size_t size = 0;
   };
 
-  // Copies the payload. Text must be UTF-8, as for Session::send(). Throws std::bad_alloc.
-  explicit PreparedMessage(const Message& message);
+  // Copies the payload. Text must be UTF-8, as for Session::send(). Of messages of one topic the
+  // latest is enough for slow readers (SlowReaders::conflate). Throws std::bad_alloc.
+  explicit PreparedMessage(const Message& message, std::uint64_t topic = 0);
 
+  std::uint64_t topic() const noexcept { return topic_; }
   Message message() const noexcept { return {type_, frame().subspan(header_size_)}; }
   // As it goes over the wire, unmasked (RFC 6455 section 5.2).
   Bytes frame() const noexcept { return {frame_.bytes.get(), frame_.size}; }
@@ -42,6 +45,7 @@ class PreparedMessage {
   Frame frame_;
   std::size_t header_size_;
   MessageType type_;
+  std::uint64_t topic_;
   std::shared_ptr<Forms> forms_;  // that were asked for
 };
 

@@ -21,6 +21,7 @@
 #include "timtow/forwarded.hpp"
 #include "timtow/limits.hpp"
 #include "timtow/loop.hpp"
+#include "timtow/metrics.hpp"
 #include "timtow/origin_policy.hpp"
 #include "timtow/security.hpp"
 
@@ -29,6 +30,16 @@ namespace timtow {
 // What a server does for every connection.
 struct ServerOptions {
   Limits limits = {};
+  // How many connections there may be, open and opening, and how many of one address (of IPv6: of
+  // one /64). Whoever comes beyond is answered 503, or over TLS cut; and so that this costs little,
+  // only an eighth as many at a time, and others are closed at once. on_error is told from time to
+  // time how many these were, and not of each. 0: five sixths of what the process may open, and
+  // half of `connections`. The largest number: no limit.
+  //
+  // This machine (loopback, Unix sockets) may have as many as it likes, and so may a trusted proxy,
+  // in whose place the clients count that it names.
+  std::size_t connections = 0;
+  std::size_t connections_per_address = 0;
   // In our order of preference: the first that the client offers is taken. For servers without
   // Handlers::on_request; in one, choose_subprotocol() does the same.
   std::vector<std::string> subprotocols = {};
@@ -41,7 +52,7 @@ struct ServerOptions {
   OriginPolicy origins = {};
   // Proxies that tell the truth of who the client is: "10.0.0.0/8", "127.0.0.1", "::1", "unix:".
   // What they say in this header is Connection::client_address(), and `origins` are asked of the
-  // host and scheme that they were asked for.
+  // host and scheme that they were asked for, which drafts 75 and 76 repeat.
   std::vector<std::string> trusted_proxies = {};
   ForwardedHeader forwarded_header = ForwardedHeader::x_forwarded_for;
   // Each of them must begin its connections with a header of the PROXY protocol, version 1 or 2;
@@ -87,6 +98,8 @@ class Server {
   // the first deadline counts. A server that was shut down listens and adopts no more.
   void shutdown(Duration deadline, std::function<void()> done = {});
 
+  // What has happened so far, and how it stands. On the loop's thread; others post().
+  Metrics metrics() const noexcept;
   // Open and opening connections.
   std::size_t size() const noexcept;
   // Null when it is gone.

@@ -65,6 +65,15 @@ class Session {
   // Nothing can be said or understood any more, but who secures the stream may still tell the peer
   // why: so it is ended and read on, as after an error of the peer's, and not cut.
   void give_up(const Error& error) noexcept;
+  // The application failed at an event of this one, for a reason that is not the peer's to know:
+  // closes with 1011, or answers the request that waits with 500. The error is that of the closed
+  // event; but not if that was handed out or is due, which false tells.
+  bool application_failed(Error error) noexcept;
+  // Others need its memory: closes with 1013, or answers 503. Where output is what it holds most
+  // of, it is cut, for nobody knows when that would be taken.
+  void shed(Error error) noexcept;
+  // Bytes that it holds: an estimate, told from little.
+  std::size_t memory() const noexcept;
 
   // The next event, or nothing until more is received.
   std::optional<Event> next() noexcept;
@@ -106,6 +115,11 @@ class Session {
   // the output holds the answer that the Refusal describes.
   Refusal receive_request(const Request& request) noexcept;
 
+  // Server: where the client went with the request that waits, as a proxy in front of us tells it:
+  // "example.org", "https"; empty where it does not. The response on drafts 75 and 76 says it.
+  // Throws std::bad_alloc.
+  void went_to(const Request& request, std::string_view host, std::string_view scheme);
+
   // Server: answers the request that waits, with 101 ... When these return an error, nothing was
   // queued and the request still waits. The session is open then; but on draft 76 it is when the
   // Opened event comes.
@@ -115,7 +129,8 @@ class Session {
   Error reject(int status, std::string_view body) noexcept {
     return respond({.status = status, .body = body, .headers = {}});
   }
-  // ... or as a Refusal says, whose error is then that of the closed event.
+  // ... or as a Refusal says, whose error is then that of the closed event. This may come before
+  // the request, which then is not read.
   Error reject(const Refusal& refusal) noexcept;
 
   // Client: sends the request. To be called first, and once.
@@ -125,6 +140,7 @@ class Session {
 
   // Queues a message. Text must be UTF-8 (section 5.6): is_utf8() tells, where it is in doubt.
   // Returns errc::ok, or not_open, output_full, message_unfinished, no_memory: nothing was queued.
+  // Limits::slow_readers says what becomes of it where the output has passed the high water.
   // Drafts 75 and 76 have text only: unsupported_by_draft for binary, for pings and for pongs; and
   // invalid_utf8 for a byte 0xFF, which would end their frame.
   errc send(const Message& message) noexcept;
@@ -152,7 +168,8 @@ class Session {
   errc ping(Bytes payload = {}) noexcept;
   errc pong(Bytes payload = {}) noexcept;
 
-  // Starts the closing handshake: queues a close frame behind what was sent. Messages still arrive
+  // Starts the closing handshake: queues a close frame behind what was sent (but for what waits for
+  // a slow reader beside the output, which is dropped). Messages still arrive
   // until the peer answers with its own. A code that may_be_sent(), or none_received for a frame
   // without one; a reason of at most 123 bytes of UTF-8. In the opening handshake it gives up
   // (a server answers 503). Drafts 75 and 76 know neither code nor reason, and 75 no close frame:
@@ -163,17 +180,20 @@ class Session {
   // payloads: until own_output()).
   Gather output() const noexcept { return outbox_.output(); }
   void sent(std::size_t size) noexcept {
-    if (size == 0) return;
-    outbox_.sent(size);
-    took_ = true;
-    if (state_.congested && outbox_.size() <= options_.limits.output_low_water)
-      state_.congested = false;
+    if (size != 0) {
+      options_.traffic.bytes_sent += size;
+      outbox_.sent(size);
+      took_ = took_ | had_to_wait_;
+      if (state_.congested && outbox_.size() <= options_.limits.output_low_water) relieve();
+    }
+    had_to_wait_ = !outbox_.empty();
   }
   // The stream is closed: what output() has shown is under way no more, and its memory goes back.
   void drop_output() noexcept { outbox_.clear(); }
   // Bytes that wait to be sent.
   std::size_t output_size() const noexcept { return outbox_.size(); }
-  // Whether the output has passed the high water and not yet fallen to the low water.
+  // Whether the output has passed the high water and not yet fallen to the low water, with nothing
+  // waiting beside it.
   bool is_congested() const noexcept { return state_.congested; }
 
   // Nothing more will be queued: once the output is empty, end our side of the stream (FIN), and
@@ -199,7 +219,7 @@ class Session {
   TimePoint deadline(TimePoint now) noexcept {
     if (state_.phase != Phase::open || state_.close_sent) return deadline_of_phase(now);
     const bool took_more_than_ping = took_ && !ping_is_alone_;
-    if (took_ && outbox_.empty()) ping_is_alone_ = false;
+    if (outbox_.empty()) ping_is_alone_ = false;
     took_ = false;
     if (heard_ || took_more_than_ping || state_.paused) {
       heard_ = false;
@@ -207,7 +227,7 @@ class Session {
       clock_ = now;
     }
     at_ease_ = !pinged_;
-    return deadline_of_silence();
+    return deadline_of_open(now);
   }
   // Stands in for deadline() while is_calm(), on the way that every message takes: true when the
   // deadline has at most moved later since it was last asked for.
@@ -230,6 +250,7 @@ class Session {
   bool is_proving() const noexcept { return state_.phase == Phase::proving; }
   // Whether nothing that arrives matters any more: the closed event was handed out, or is next.
   bool is_ended() const noexcept { return state_.phase == Phase::ended; }
+  const Limits& limits() const noexcept { return options_.limits; }
   Role role() const noexcept { return is_client_ ? Role::client : Role::server; }
   // Negotiated; empty when none.
   std::string_view subprotocol() const noexcept;
@@ -316,12 +337,24 @@ class Session {
   void skip_hixie_frame() noexcept;
   std::optional<Event> read_hixie_text() noexcept;
   void fail_hixie_size() noexcept;
+  errc check_hixie(const Message& message, bool first = true) const noexcept;
   errc send_hixie(const Message& message, bool first, bool last) noexcept;
   [[gnu::cold]] errc send_otherwise(errc refused, const Message& message, bool first = true,
                                     bool last = true) noexcept;
   bool ends_by_stream() const noexcept;
   errc put_hixie_close() noexcept;
   std::optional<Event> end_by_peer() noexcept;
+
+  // Peers that read slowly, session_backlog.cpp.
+  struct Backlog;
+  bool is_slow() const noexcept {
+    return state_.congested && is_open() && options_.limits.slow_readers != SlowReaders::wait;
+  }
+  [[gnu::cold]] errc send_slowly(const Message& message,
+                                 const PreparedMessage* prepared = nullptr) noexcept;
+  [[gnu::cold]] bool need_backlog() noexcept;
+  [[gnu::cold]] errc pong_late(Bytes payload) noexcept;
+  [[gnu::cold]] void relieve() noexcept;
 
   // Output and the end, session.cpp.
   errc check_output(std::size_t size) const noexcept;
@@ -331,10 +364,12 @@ class Session {
   [[gnu::noinline]] errc put_in_new_room(std::byte first, Bytes payload) noexcept;
   [[gnu::noinline]] errc put_masked(Opcode opcode, bool fin, Bytes payload) noexcept;
   errc put_borrowed(Opcode opcode, Bytes payload) noexcept;
-  errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size) noexcept;
-  void commit_output(OutputChunk& chunk, std::size_t size) noexcept;
-  void note_congestion() noexcept;
+  errc put_shared(const PreparedMessage::Shared& bytes, std::size_t size,
+                  const Message& message) noexcept;
+  void commit_output(OutputChunk& chunk, std::size_t size, Bytes payload) noexcept;
+  void note_frame(Bytes payload) noexcept;
   errc put_control(Opcode opcode, Bytes payload) noexcept;
+  errc put_control_frame(Opcode opcode, Bytes payload) noexcept;
   errc put_close(CloseCode code, std::string_view reason) noexcept;
   bool put_text(std::string_view text) noexcept;
   bool next_masking_key(MaskingKey& key) noexcept;
@@ -344,7 +379,8 @@ class Session {
   void cut() noexcept;
   std::optional<Event> take_ending() noexcept;
   TimePoint deadline_of_phase(TimePoint now) noexcept;
-  TimePoint deadline_of_silence() const noexcept;
+  TimePoint deadline_of_open(TimePoint now) noexcept;
+  TimePoint deadline_of_message(TimePoint now) noexcept;
 
   // All that a connection at rest owns: there may be many. The rest is Work.
   const SessionOptions& options_;
@@ -386,7 +422,8 @@ class Session {
   bool grows_fast_ : 1 = false;     // so is this one, most likely
   bool clock_due_ : 1 = true;       // the phase's clock_ starts at the next deadline()
   bool heard_ : 1 = true;           // a whole frame since deadline() was last asked
-  bool took_ : 1 = false;           // output was taken since then
+  bool took_ : 1 = false;           // output that had to wait was taken since then
+  bool had_to_wait_ : 1 = false;    // the system did not take all: what it takes next, the peer did
   bool ping_is_alone_ : 1 = false;  // only our ping is to be taken: that is no sign of life
   bool pinged_ : 1 = false;
   bool at_ease_ : 1 = false;  // only silence has a deadline, and it was asked for

@@ -11,4 +11,10 @@ using Duration = Clock::duration;  // made of std::chrono::milliseconds, seconds
 
 inline constexpr TimePoint never = TimePoint::max();
 
+// So much later; `never` beyond where the clock ends, so that Duration::max() is for ever. (To make
+// a Duration of std::chrono::hours::max() would overflow before it gets here.)
+constexpr TimePoint later(TimePoint time, Duration by) noexcept {
+  return by < never - time ? time + by : never;
+}
+
 }  // namespace timtow

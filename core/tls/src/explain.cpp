@@ -54,6 +54,21 @@ class Category final : public std::error_category {
     }
     return "unknown error of TLS " + std::to_string(value);
   }
+
+  // A certificate that time does not make better is a refusal of ours, which a Client takes for
+  // final.
+  std::error_condition default_error_condition(int value) const noexcept override {
+    switch (static_cast<errc>(value)) {
+      case errc::certificate_expired:
+      case errc::certificate_revoked:
+      case errc::unknown_issuer:
+      case errc::wrong_host:
+      case errc::bad_certificate:
+        return std::errc::permission_denied;
+      default:
+        return {value, *this};
+    }
+  }
 };
 
 errc code_of_verification(long result) noexcept {

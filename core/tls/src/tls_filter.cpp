@@ -127,6 +127,7 @@ int TlsFilter::bio_read(BIO* bio, char* to, int size) {
 int TlsFilter::bio_write(BIO* bio, const char* from, int size) {
   TlsFilter& us = *static_cast<TlsFilter*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
+  if (us.has_said_all_) return size;  // to nobody: a handshake may go on that is good for nothing
   us.no_memory_ = !us.ciphertext_.append(as_bytes({from, static_cast<std::size_t>(size)}));
   return us.no_memory_ ? -1 : size;
 }
@@ -137,7 +138,7 @@ long TlsFilter::bio_control(BIO*, int command, long, void*) { return command == 
 
 std::size_t TlsFilter::write(const Gather& bytes, std::error_code& error) noexcept {
   if (error_) {
-    error = error_.code;
+    if (told_) error = error_.code;  // or else it is told by failed(), behind what came before it
     return 0;
   }
   // A server has nothing to say yet, unless it gives up: and that nobody could read.
@@ -414,6 +415,7 @@ bool TlsFilter::flush(std::error_code& error) noexcept {
 void TlsFilter::end_output(std::error_code& error) noexcept {
   if (!fin_due_ || error || is_interrupted()) return;
   say_close_notify();
+  has_said_all_ = true;
   if (!flush(error)) return;
   fin_due_ = false;
   below_->shutdown_write();

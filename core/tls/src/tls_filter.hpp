@@ -110,8 +110,9 @@ class TlsFilter final : public Filter, private Deferred, private Security {
   bool reads_ : 1 = true;        // ... and what the transport was told
   bool waiting_ : 1 = false;     // the transport will tell written()
   bool later_ : 1 = false;       // we will
-  bool fin_due_ : 1 = false;     // when close_notify is said, and the ciphertext gone
-  bool no_memory_ : 1 = false;   // for ciphertext
+  bool has_said_all_ : 1 = false;
+  bool fin_due_ : 1 = false;    // when close_notify is said, and the ciphertext gone
+  bool no_memory_ : 1 = false;  // for ciphertext
   bool closed_ : 1 = false;
 };
 

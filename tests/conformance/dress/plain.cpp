@@ -18,6 +18,7 @@ timtow::Error test::adopt_listener(timtow::Server& server, timtow::Socket socket
   return server.adopt_listener(socket);
 }
 
-timtow::Error test::adopt(timtow::Server& server, timtow::Socket socket) {
-  return server.adopt(socket);
+timtow::Error test::adopt(timtow::Server& server, timtow::Socket socket,
+                          timtow::Bytes already_read) {
+  return server.adopt(socket, already_read);
 }

@@ -7,8 +7,9 @@ set(without_files
 set(without_cases
   "connect:*"  # about Loop::connect(), as it is
   "*resolve:*"  # about Loop::resolve()
-  # What was read before, in the midst of a record: tests/tls has it.
-  "an adopted socket continues behind what was read from it"
+  # Over TLS they are told nothing: tests/core has it. And the PROXY header stands before the TLS.
+  "caps: who is turned away is told so*"
+  "caps: an address that a PROXY header names*"
   # Its peer has to act while memory fails, and is not in another process: tests/tls has it.
   "memory that runs out while a peer is accepted*"
   "memory that runs out while the alarm*")  # no connection

@@ -79,6 +79,7 @@ timtow::Error test::adopt_listener(timtow::Server& server, timtow::Socket socket
   return server.adopt_listener(socket, wardrobe().server);
 }
 
-timtow::Error test::adopt(timtow::Server& server, timtow::Socket socket) {
-  return server.adopt(socket, wardrobe().server);
+timtow::Error test::adopt(timtow::Server& server, timtow::Socket socket,
+                          timtow::Bytes already_read) {
+  return server.adopt(socket, wardrobe().server, already_read);
 }

@@ -10,7 +10,7 @@
 TEST_CASE("a lent loop runs on for timers, listeners and connections, and no more") {
   using namespace timtow;
   struct Host final : AcceptEvents, TransportEvents {
-    TransportEvents* accepted() noexcept override { return nullptr; }
+    TransportEvents* accepted(Bytes) noexcept override { return nullptr; }
     void accept_failed(const Error&) noexcept override {}
     void opened(Transport&) noexcept override {}
     MutableBytes read_space() noexcept override { return space; }

@@ -27,6 +27,7 @@
 #include "support/dress.hpp"
 #include "support/event_log.hpp"
 #include "support/loop.hpp"
+#include "support/noise.hpp"
 #include "support/wire.hpp"
 #include "timtow/server.hpp"
 
@@ -85,6 +86,14 @@ inline socklen_t store(const timtow::Endpoint& endpoint, sockaddr_storage& addre
   return sizeof in;
 }
 
+// Has a socket hold so little, of what is sent and of what came, that 1 MB is more than both of its
+// ends do.
+inline void hold_little(int fd) {
+  const int size = 64 * 1024;
+  for (const int buffer : {SO_SNDBUF, SO_RCVBUF})
+    REQUIRE(setsockopt(fd, SOL_SOCKET, buffer, &size, sizeof size) == 0);
+}
+
 class Client {
  public:
   explicit Client(const timtow::Endpoint& to) {
@@ -100,6 +109,7 @@ class Client {
   explicit Client(int fd) : fd_(fd) { begin_to_dress(); }
   Client(Client&& other) noexcept
       : got(std::move(other.got)),
+        taken(other.taken),
         ended(other.ended),
         error(other.error),
         dress_(std::move(other.dress_)),
@@ -117,6 +127,7 @@ class Client {
   }
 
   std::string got;                // what came
+  std::size_t taken = 0;          // bytes that its socket took
   bool reads = true;              // whether pump() reads,
   std::size_t read_size = 65536;  // and how much at once
   bool ended = false;             // the server has ended the stream ...
@@ -132,6 +143,15 @@ class Client {
   }
   Client& send(unsigned opcode, std::string_view payload) {
     return send(client_frame(opcode, payload));
+  }
+
+  // Of what it says, only the first half arrives.
+  Client& send_half(std::string_view bytes) {
+    REQUIRE(unsent() == 0);
+    (dress_ == nullptr) ? void(unsent_ += bytes) : dress_->say(bytes, unsent_);
+    unsent_.resize(unsent_.size() / 2);
+    pump();
+    return *this;
   }
 
   // Sends and reads what it can without waiting.
@@ -197,11 +217,13 @@ class Client {
         const auto part = std::string_view{said_}.substr(dressed_, dressed_at_once);
         dress_->say(part, unsent_);
         dressed_ += part.size();
+        continue;
       }
       const ssize_t size =
           ::send(fd_, unsent_.data() + sent_, on_the_way(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (size <= 0) return;
       sent_ += static_cast<std::size_t>(size);
+      taken += static_cast<std::size_t>(size);
     }
   }
 
@@ -296,6 +318,20 @@ struct EchoServer {
   EchoServer& start() {
     server.emplace(*loop, handlers, dressed(timtow::ServerOptions{.limits = limits}));
     const timtow::Error error = listen(*server, {.host = "127.0.0.1", .port = 0, .path = {}});
+    REQUIRE_MESSAGE(!error, error.text);
+    return *this;
+  }
+  // The same, with connections whose sockets hold little: they have it from the one that listens.
+  EchoServer& start_with_little() {
+    server.emplace(*loop, handlers, dressed(timtow::ServerOptions{.limits = limits}));
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(fd >= 0);
+    hold_little(fd);
+    sockaddr_storage address;
+    const socklen_t size = store({.host = "127.0.0.1", .port = 0, .path = {}}, address);
+    REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(::listen(fd, SOMAXCONN) == 0);
+    const timtow::Error error = adopt_listener(*server, fd);
     REQUIRE_MESSAGE(!error, error.text);
     return *this;
   }

@@ -45,6 +45,6 @@ timtow::ClientOptions dressed(timtow::ClientOptions options);
 // and where such a server gets its peers from.
 timtow::Error listen(timtow::Server& server, const timtow::Endpoint& endpoint);
 timtow::Error adopt_listener(timtow::Server& server, timtow::Socket socket);
-timtow::Error adopt(timtow::Server& server, timtow::Socket socket);
+timtow::Error adopt(timtow::Server& server, timtow::Socket socket, timtow::Bytes already_read = {});
 
 }  // namespace test

@@ -67,6 +67,10 @@ inline std::string name_of(const std::error_code& code) {
       return "bad_proxy_header";
     case errc::proxy_header_untrusted:
       return "proxy_header_untrusted";
+    case errc::too_many_connections:
+      return "too_many_connections";
+    case errc::too_many_of_one_address:
+      return "too_many_of_one_address";
     case errc::no_subprotocol:
       return "no_subprotocol";
     case errc::protocol_error:
@@ -83,16 +87,26 @@ inline std::string name_of(const std::error_code& code) {
       return "inflate_ratio";
     case errc::idle_timeout:
       return "idle_timeout";
+    case errc::message_timeout:
+      return "message_timeout";
     case errc::close_timeout:
       return "close_timeout";
     case errc::connection_lost:
       return "connection_lost";
     case errc::cancelled:
       return "cancelled";
+    case errc::memory_budget:
+      return "memory_budget";
+    case errc::peer_too_slow:
+      return "peer_too_slow";
+    case errc::handler_threw:
+      return "handler_threw";
     case errc::not_open:
       return "not_open";
     case errc::output_full:
       return "output_full";
+    case errc::slow_reader:
+      return "slow_reader";
     case errc::message_unfinished:
       return "message_unfinished";
     case errc::no_memory:

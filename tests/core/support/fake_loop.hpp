@@ -27,6 +27,7 @@
 
 #include "support/event_log.hpp"
 #include "support/wire.hpp"
+#include "timtow/ip_address.hpp"
 #include "timtow/loop.hpp"
 
 // So that a failed comparison of logs shows them.
@@ -189,7 +190,11 @@ class FakeLoop final : public timtow::Loop {
     return peer;
   }
   // The same for tests in which memory runs out: what belongs to the test was there before.
-  void accept(Peer& peer) { hand_over(peer, listeners_.front()->events.accepted()); }
+  void accept(Peer& peer) {
+    const auto from = timtow::IpAddress::of_host(peer.address.host);
+    const timtow::Bytes bytes = from ? std::as_bytes(std::span{from->bytes()}) : timtow::Bytes{};
+    hand_over(peer, listeners_.front()->events.accepted(bytes));
+  }
 
   // What resolve() finds, or fails with; while it waits, nothing is told.
   std::vector<timtow::Endpoint> addresses{{.host = "192.0.2.1", .port = 80, .path = {}}};
@@ -201,6 +206,10 @@ class FakeLoop final : public timtow::Loop {
   std::vector<timtow::Endpoint> connects_to;
   std::vector<std::error_code> connect_errors;
   bool connect_waits = false;
+  // What has waited so far is told now.
+  void waits_no_more() {
+    for (Waiting* const each : pending_) each->waits = false;
+  }
   std::function<void()> on_call;            // inside each connect() and resolve()
   std::function<void(Peer&)> on_connected;  // before the connection is opened
   timtow::ConnectEvents& connecting() { return *connecting_; }  // of the last connect()
@@ -245,13 +254,36 @@ class FakeLoop final : public timtow::Loop {
     }
   }
 
-  // Time passes, in one step.
+  // Time passes, and the alarm rings when it should.
   void passes(timtow::Clock::duration time) {
+    const timtow::TimePoint end = time_ + time;
+    while (alarm_at > time_ && alarm_at < end) {
+      set_time(alarm_at);
+      settle();
+    }
+    set_time(end);
+    settle();
+  }
+  // Time passes in which the loop does nothing, whatever its peers do. It then looks at its alarm
+  // first, as some loops do.
+  void is_held_up(
+      timtow::Clock::duration time, const std::function<void()>& meanwhile = [] {}) {
+    settling_ = true;
+    meanwhile();
+    settling_ = false;
     set_time(time_ + time);
+    if (alarm_at <= time_) {
+      alarm_at = timtow::never;
+      ++alarms;
+      alarm();
+    }
     settle();
   }
 
   timtow::TimePoint time() const { return time_; }
+
+  std::size_t descriptors = any_number;  // that the process may have
+  std::size_t most_descriptors() const noexcept override { return descriptors; }
 
   // Fails the next listen() or adopt(), or the transport of the next connection.
   std::error_code fail_next;

@@ -37,11 +37,12 @@ class Certificate {
     long begins = -3600;                                      // seconds from now
     long ends = 3600;
     bool is_issuer = false;
+    const char* algorithm = "EC";  // or ED25519, whose signatures are all of one size
   };
 
   // Signed by the issuer, or by itself.
   explicit Certificate(Options options, const Certificate* issuer = nullptr)
-      : key_(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), EVP_PKEY_free),
+      : key_(EVP_PKEY_Q_keygen(nullptr, nullptr, options.algorithm, "P-256"), EVP_PKEY_free),
         x509_(X509_new(), X509_free) {
     static long serial = 1;
     X509* const x509 = x509_.get();
@@ -57,7 +58,8 @@ class Certificate {
     X509_set_issuer_name(x509, X509_get_subject_name(signer.x509_.get()));
     if (!options.names.empty()) extend(NID_subject_alt_name, options.names);
     extend(NID_basic_constraints, options.is_issuer ? "critical,CA:TRUE" : "CA:FALSE");
-    REQUIRE(X509_sign(x509, signer.key_.get(), EVP_sha256()) > 0);
+    const bool hashes_itself = EVP_PKEY_get_id(signer.key_.get()) == EVP_PKEY_ED25519;
+    REQUIRE(X509_sign(x509, signer.key_.get(), hashes_itself ? nullptr : EVP_sha256()) > 0);
   }
 
   // In PEM: this one, and the key; a file with both.

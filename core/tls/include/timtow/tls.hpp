@@ -21,7 +21,8 @@
 
 namespace timtow::tls {
 
-// Why TLS failed; each message says it in words.
+// Why TLS failed; each message says it in words. A certificate that cannot be accepted, now or
+// later, is also std::errc::permission_denied.
 enum class errc {
   certificate_expired = 1,    // the peer's certificate
   certificate_not_yet_valid,  // the peer's

@@ -111,6 +111,7 @@ class ReadinessLoop : public Loop {
   std::unique_ptr<Pending> connect(const Endpoint& address, ConnectEvents& events,
                                    std::error_code& error) override;
   std::unique_ptr<Pending> resolve(const Endpoint& name, ResolveEvents& events) override;
+  std::size_t most_descriptors() const noexcept override { return posix::most_descriptors(); }
 
   // What the adapter provides: a Telling<Watch>. Throws what its Watch does.
   virtual std::unique_ptr<Watcher> watch(int fd, Interest wanted, Ready& whom) = 0;

@@ -51,6 +51,10 @@ using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
 // getaddrinfo() with these flags for a TCP endpoint: waits if the host is a name. Null, and what it
 // returned, if that is not 0.
 Addresses look_up(const Endpoint& endpoint, int flags, int& failure);
+// Why it failed: a code, which is `otherwise` where that is not the system's fault; and in words.
+// To be asked at once.
+std::error_code code_of_failure(int failure, errc otherwise) noexcept;
+const char* text_of_failure(int failure) noexcept;
 // An address as the system has it.
 Endpoint endpoint_of(const sockaddr* address, socklen_t size);
 
@@ -64,8 +68,12 @@ std::error_code connect_result(int fd) noexcept;
 Endpoint local_endpoint(int fd);
 // As Transport::peer().
 Endpoint peer_endpoint(int fd);
-// The next connection of a listening socket.
-Descriptor accept_from(int listener, std::error_code& error) noexcept;
+// The next connection of a listening socket, and where it is from.
+Descriptor accept_from(int listener, sockaddr_storage& from, std::error_code& error) noexcept;
+// The bytes of an address of IPv4 or IPv6; none of any other.
+Bytes bytes_of(const sockaddr_storage& address) noexcept;
+// The limit on open files, as it is now.
+std::size_t most_descriptors() noexcept;
 // Lets small writes leave without waiting for more (TCP_NODELAY): one of ours holds all there is.
 // What a listening socket accepts has it from there.
 void send_at_once(int fd) noexcept;

@@ -1,5 +1,5 @@
-// Calls a function on a loop when SIGINT or SIGTERM comes, the same way for every loop: the signal
-// handler writes to one end of a pair of sockets, and the loop reads the other.
+// Calls functions on a loop when signals come, the same way for every loop: the signal handler
+// writes to one end of a pair of sockets, and the loop reads the other.
 #pragma once
 
 #include <sys/socket.h>
@@ -16,9 +16,11 @@
 
 namespace example {
 
-class StopSignals final : private timtow::TransportEvents {
+class Signals final : private timtow::TransportEvents {
  public:
-  StopSignals(timtow::Loop& loop, std::function<void()> stop) : stop_(std::move(stop)) {
+  // `stop` is for SIGINT and SIGTERM, and `report` for SIGUSR1.
+  Signals(timtow::Loop& loop, std::function<void()> stop, std::function<void()> report)
+      : stop_(std::move(stop)), report_(std::move(report)) {
     std::array<int, 2> pair{};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
       throw std::system_error(errno, std::system_category(), "socketpair");
@@ -26,29 +28,32 @@ class StopSignals final : private timtow::TransportEvents {
     transport_ = loop.adopt(pair[0], *this, error);
     if (error) throw std::system_error(error.code, error.text);
     signalled = pair[1];
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
+    for (const int each : handled) std::signal(each, on_signal);
   }
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
-  ~StopSignals() {
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+  ~Signals() {
+    for (const int each : handled) std::signal(each, SIG_DFL);
     ::close(signalled);
     transport_->close(timtow::How::graceful);
   }
 
  private:
+  static constexpr std::array handled{SIGINT, SIGTERM, SIGUSR1};
+
   // All that a signal handler may do here: a write.
-  static void on_signal(int) {
+  static void on_signal(int signal) {
     const int saved = errno;
-    [[maybe_unused]] const auto written = write(signalled, "", 1);
+    const auto number = static_cast<unsigned char>(signal);
+    [[maybe_unused]] const auto written = write(signalled, &number, 1);
     errno = saved;
   }
 
   void opened(timtow::Transport&) noexcept override {}
   timtow::MutableBytes read_space() noexcept override { return space_; }
-  void received(timtow::MutableBytes) noexcept override { stop_(); }
+  void received(timtow::MutableBytes bytes) noexcept override {
+    for (const std::byte each : bytes) std::to_integer<int>(each) == SIGUSR1 ? report_() : stop_();
+  }
   void ended() noexcept override {}
   void written(std::size_t) noexcept override {}
   void failed(std::error_code) noexcept override {}
@@ -56,6 +61,7 @@ class StopSignals final : private timtow::TransportEvents {
   static inline volatile std::sig_atomic_t signalled = -1;  // a handler knows nothing else
 
   std::function<void()> stop_;
+  std::function<void()> report_;
   std::array<std::byte, 16> space_{};
   timtow::Transport* transport_ = nullptr;
 };

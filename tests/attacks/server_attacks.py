@@ -176,7 +176,7 @@ class Floods(unittest.TestCase):
             wire.open()
             wire.socket.settimeout(TIMEOUT)
             pings = frame(PING, b"p" * 125) * 500
-            taken = push(wire, pings, 400, want_block=True)
+            taken = push(wire, pings, 1200, want_block=True)
             server.check()
             # Either pongs are left out, or no more pings are read; memory is what counts. What was
             # cut off at a byte is made whole, and then the last one is answered.

@@ -221,7 +221,10 @@ class Client::Core final : public Connection::Owner,
     const auto self = shared_from_this();
     if (step_ == Step::waiting) return start();
     to_be_heard_ = loop_.was_held_up() && !to_be_heard_;
-    if (to_be_heard_) return call_in(Loop::hearing);  // there is memory: it was queued
+    if (to_be_heard_) {
+      deadline_ = loop_.now() + Loop::hearing;
+      return call_in(Loop::hearing);  // there is memory: it was queued
+    }
     pending_.reset();
     if (step_ == Step::resolving)
       return attempt_failed(errc::connect_timeout, "its name was not found in time");

@@ -278,6 +278,7 @@ class Server::Core final : public Connection::Owner,
   }
 
   void tell_turned_away_soon() noexcept {
+    const Loop::Batch batch{loop_};
     if (turned_away_timer_.is_running()) return;
     try {
       turned_away_timer_.start(turned_away_time);

@@ -1,6 +1,7 @@
 // Budgets of memory: a connection's, and that of all of a loop.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -176,14 +177,18 @@ TEST_CASE("a loop that is short of memory answers 503 to heads that do not end")
   std::vector<Peer*> slow;
   for (int i = 0; i < 80; ++i) {
     slow.push_back(&world.loop.connects());
-    slow.back()->sends("GET / HTTP/1.1\r\nX: " + std::string(15'000, 'x'));
+    if (slow.back()->was_opened())
+      slow.back()->sends("GET / HTTP/1.1\r\nX: " + std::string(15'000, 'x'));
     CHECK(world.loop.pool().in_use() <= 1 * mib);
   }
   std::size_t refused = 0;
   for (Peer* peer : slow)
     if (peer->status() == "HTTP/1.1 503 Service Unavailable") ++refused;
-  CHECK(refused > 10);
-  CHECK(refused < 80);
+  const auto turned_away = static_cast<std::size_t>(std::count_if(
+      slow.begin(), slow.end(), [](const Peer* peer) { return !peer->was_opened(); }));
+  CHECK(refused > 0);
+  CHECK(turned_away > 0);
+  CHECK(refused + turned_away < 60);
 }
 
 TEST_CASE("a loop that is short of memory lets nobody in, and says so once") {
@@ -197,7 +202,7 @@ TEST_CASE("a loop that is short of memory lets nobody in, and says so once") {
   CHECK(world.server->size() == 1);
   CHECK(world.server->metrics().refused.memory == 5);
   CHECK(world.heard() == Lines{});
-  world.loop.passes(10s);
+  world.loop.passes(1min);
   CHECK(world.heard() == Lines{"error memory_budget"});
   pool.refund(mib - 4 * kib);
   pool.settle();

@@ -15,95 +15,12 @@ constexpr std::size_t large_payload = 16 * 1024;
 constexpr std::size_t medium_payload = 4096;
 constexpr std::size_t small_payload = 256;
 
-const Handlers no_handlers;
-
 // Of which there may be many at once, so that the owner tells how many.
 bool is_told_in_sum(const std::error_code& code) noexcept {
   return code == errc::too_many_connections || code == errc::too_many_of_one_address;
 }
 
 }  // namespace
-
-// -- Who holds connections ------------------------------------------------------------------------
-
-Connection::Owner::~Owner() = default;
-
-void Connection::Owner::mute() noexcept { called_ = &no_handlers; }
-
-void Connection::Owner::tell(const std::function<void(const Error&)>& on_error,
-                             const Error& error) noexcept {
-  try {
-    if (on_error) on_error(error);
-  } catch (...) {  // NOLINT(bugprone-empty-catch): see Handlers::on_error
-  }
-}
-
-Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role role,
-                                   const SessionOptions& options) {
-  held_.push_back({last_id_ + 1, nullptr});
-  try {
-    held_.back().connection =
-        std::make_shared<Connection>(last_id_ + 1, loop, std::move(self), role, options);
-  } catch (const std::bad_alloc&) {
-    held_.pop_back();
-    throw;
-  }
-  ++last_id_;
-  ++size_;
-  return *held_.back().connection;
-}
-
-// Those that were ended already count no more.
-std::size_t Connection::Owner::largest() const noexcept {
-  std::size_t most = 0;
-  for (const Held& each : held_)
-    if (each.connection != nullptr && !each.connection->session_.was_cut())
-      most = std::max(most, each.connection->session_.memory());
-  return most;
-}
-
-std::size_t Connection::Owner::shed(std::size_t size, std::size_t wanted) noexcept {
-  std::size_t freed = 0;
-  for (const Held& each : held_) {
-    if (freed >= wanted) break;
-    if (each.connection == nullptr || each.connection->session_.was_cut()) continue;
-    const std::size_t holds = each.connection->session_.memory();
-    if (holds < size) continue;
-    freed += holds;
-    each.connection->shed(
-        make_error(errc::memory_budget,
-                   "it held %zu bytes, more than most, of the %zu of Loop::limit_memory()", holds,
-                   each.connection->loop_.pool().budget()));
-  }
-  return freed;
-}
-
-std::size_t Connection::Owner::place_of(std::uint64_t id) const noexcept {
-  const auto place = std::lower_bound(held_.begin(), held_.end(), id,
-                                      [](const Held& a, std::uint64_t b) { return a.id < b; });
-  return static_cast<std::size_t>(place - held_.begin());
-}
-
-std::shared_ptr<Connection> Connection::Owner::find(std::uint64_t id) const noexcept {
-  const std::size_t place = place_of(id);
-  return place < held_.size() && held_[place].id == id ? held_[place].connection : nullptr;
-}
-
-void Connection::Owner::remove(std::uint64_t id) noexcept {
-  const auto gone = std::move(held_[place_of(id)].connection);  // goes last, and perhaps we with it
-  if (--size_ < held_.size() / 2 && walks_ == 0)
-    std::erase_if(held_, [](const Held& each) { return each.connection == nullptr; });
-}
-
-Metrics Connection::Owner::metrics(std::initializer_list<const SessionOptions*> all,
-                                   Loop& loop) const noexcept {
-  Metrics metrics = metrics_;
-  metrics.opening = size_ - metrics.open - metrics.closing;
-  for (const SessionOptions* each : all) metrics.add(each->traffic);
-  metrics.memory_in_use = loop.pool().in_use();
-  metrics.memory_budget = loop.pool().budget();
-  return metrics;
-}
 
 Connection::Connection(std::uint64_t id, Loop& loop, std::shared_ptr<Owner> owner, Role role,
                        const SessionOptions& options) noexcept

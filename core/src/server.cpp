@@ -240,7 +240,9 @@ class Server::Core final : public Connection::Owner,
   // Counts a connection as this client's, if it is not yet anybody's, or says why it cannot stay.
   Refusal count(Connection& connection, const Endpoint& client) {
     if (connection.tag() != ServerCaps::uncounted) return {};
-    const ServerCaps::Tag tag = caps_.tag_of(IpAddress::of_host(client.host), trusted_);
+    std::optional<IpAddress> address = IpAddress::of_host(client.host);
+    if (!address && !client.host.empty()) address.emplace();  // "unknown": all those are as one
+    const ServerCaps::Tag tag = caps_.tag_of(address, trusted_);
     const Refusal refusal = caps_.judge_address(tag);
     if (refusal) {
       note_turned_away(refusal);

@@ -154,6 +154,8 @@ TEST_CASE("caps: of a trusted proxy the clients count that it names") {
   CHECK(world.asks("192.0.2.3") == turned_away);
   CHECK(world.asks("10.0.0.1", "X-Forwarded-For: 127.0.0.1\r\n") == let_in);
   CHECK(world.asks("10.0.0.1", "X-Forwarded-For: 127.0.0.1\r\n") == let_in);
+  CHECK(world.asks("10.0.0.1", "X-Forwarded-For: \"\r\n") == let_in);  // who makes a secret of it
+  CHECK(world.asks("10.0.0.2", "X-Forwarded-For: me\r\n") == turned_away);
   world.loop.peers.front()->closes();
   CHECK(world.asks("10.0.0.2", "X-Forwarded-For: 192.0.2.1\r\n") == let_in);
   CHECK(world.heard().size() == 1);  // one peer went

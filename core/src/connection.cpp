@@ -134,7 +134,7 @@ void Connection::pump() noexcept {
 
 // Calls what calls handlers. False when one threw.
 template <typename Call>
-bool Connection::guard(Call call) noexcept {
+[[gnu::always_inline]] inline bool Connection::guard(Call call) noexcept {
   try {
     call();
     return true;

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
@@ -31,6 +32,8 @@ MIB = 1 << 20
 WARM_UP = 0.2  # of the time: then the server is as large as the load makes it
 PATIENCE = 60  # seconds for any one thing that has to happen
 GROWTH = 32 * MIB  # what may be kept: blocks for the next message, and what the allocator holds
+
+BOMB = frame(TEXT, zlib.compress(b"\0" * 64 * MIB, wbits=-15), rsv=4)
 
 # What bench-load does for a moment; it checks what comes back.
 LOADS = [
@@ -119,6 +122,15 @@ def unread(wire, dice):
     leave(wire)
 
 
+def bomb(wire, dice):
+    """Zeros, of which 64 KiB become 64 MiB."""
+    wire.send(request("+Sec-WebSocket-Extensions: permessage-deflate"))
+    wire.upgraded()
+    wire.send(BOMB)
+    wire.expect_close(1009)
+    drain(wire)
+
+
 def long_head(wire, dice):
     wire.send(request("+X-Long: " + "h" * 50_000))
     drain(wire)
@@ -140,7 +152,7 @@ def drain(wire):
 
 
 HOSTILE = [reset_anywhere, end_anywhere, garbage, garbage_frames, broken_text, announced, fragments,
-           pings_unread, unread, long_head, behind_the_close]
+           pings_unread, unread, bomb, long_head, behind_the_close]
 
 
 # -- What has to stay right ------------------------------------------------------------------------
@@ -170,8 +182,8 @@ def echo(wire, dice, until):
 
 class Server:
     def __init__(self, program):
-        self.process = subprocess.Popen([program, "--port", "0", "--quiet"], stderr=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([program, "--port", "0", "--quiet", "--deflate"],
+                                        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         self.address = ("127.0.0.1", int(re.search(r":(\d+)/", line)[1]))
 

@@ -113,7 +113,7 @@ struct Story {
       CHECK((frame->payload == each));
     }
     CHECK(rest.empty());
-    CHECK(world.loop.pool().in_use() == 0);
+    CHECK(world.loop.pool().in_use() == test::held_by_openssl);
     stream->says(opcode::close, test::close_payload(1000));
     CHECK(stream->tls.has_ended);
     stream->ends();

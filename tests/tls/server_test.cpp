@@ -1,6 +1,7 @@
 // A server over TLS: handshakes, records, ends, and what is not wanted yet.
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <limits>
 #include <set>
 #include <string>
@@ -457,8 +458,24 @@ TEST_CASE("tls: a connection at rest keeps nothing in the pool") {
   world.echo();
   const auto stream = world.opened();
   stream->says(opcode::binary, std::string(100'000, 'x'));
-  CHECK(world.loop.pool().in_use() == 0);
+  CHECK(world.loop.pool().in_use() == test::held_by_openssl);
   stream->ends();
+}
+
+TEST_CASE("tls: what OpenSSL holds is in the budget of the loop") {
+  TlsWorld world;
+  world.echo();
+  world.loop.limit_memory(10 * test::held_by_openssl);
+  std::vector<Peer*> peers;
+  for (int i = 0; i < 20; ++i) peers.push_back(&world.loop.connects());
+  const auto let_in = std::count_if(peers.begin(), peers.end(),
+                                    [](const Peer* peer) { return peer->was_opened(); });
+  CHECK(let_in == 9);  // of which the last has drawn upon the reserve
+  CHECK(world.loop.pool().in_use() == 9 * test::held_by_openssl);
+  CHECK(world.server->metrics().refused.memory == 11);
+  world.server.reset();
+  world.loop.settle();
+  CHECK(world.loop.pool().in_use() == 0);
 }
 
 // -- Certificates ---------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ Error out_of_memory() noexcept {
 TlsFilter::TlsFilter(Loop& loop, TransportEvents& above, Ssl ssl, std::shared_ptr<void> keep,
                      std::string host)
     : loop_(loop),
+      charge_(loop.pool()),
       above_(above),
       keep_(std::move(keep)),
       ssl_(std::move(ssl)),

@@ -88,7 +88,20 @@ class TlsFilter final : public Filter, private Deferred, private Security {
   // What comes of the peer's side of the stream in the end.
   enum class Outcome : unsigned char { none, end, failure };
 
+  // What OpenSSL holds of a connection at rest, about, in the budget of the pool.
+  struct Charge {
+    static constexpr std::size_t size = 16 * 1024;
+    explicit Charge(Pool& charged) : pool(charged) {
+      if (!pool.charge(size)) throw std::bad_alloc{};
+    }
+    Charge(const Charge&) = delete;
+    Charge& operator=(const Charge&) = delete;
+    ~Charge() { pool.refund(size); }
+    Pool& pool;
+  };
+
   Loop& loop_;
+  const Charge charge_;
   TransportEvents& above_;
   Transport* below_ = nullptr;
   std::shared_ptr<void> keep_;

@@ -13,6 +13,9 @@
 
 namespace test {
 
+// What counts in a pool's budget for a connection over TLS, whatever it does.
+inline constexpr std::size_t held_by_openssl = 16 * 1024;
+
 // The certificates of all tests.
 struct Certificates {
   Folder folder;

@@ -26,7 +26,8 @@ struct Native {
   }
 
   asio::io_context io;
-  asio::steady_timer application{io, std::chrono::hours{1}};
+  // Later than any other: Asio looks at its timers when an earlier one is set, not at the clock.
+  asio::steady_timer application{io, std::chrono::hours{10'000}};
 };
 
 class Loop : private Native, public timtow::asio::Loop {

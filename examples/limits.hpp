@@ -24,6 +24,7 @@ inline bool set_limit(timtow::Limits& limits, std::string_view setting) {
       {"output_high_water", &Limits::output_high_water},
       {"output_low_water", &Limits::output_low_water},
       {"output_bytes", &Limits::output_bytes},
+      {"connection_bytes", &Limits::connection_bytes},
       {"idle_bytes", &Limits::idle_bytes},
   };
   constexpr std::pair<std::string_view, timtow::Duration Limits::*> times[] = {

@@ -61,7 +61,7 @@ class Call {
   Call(Loop& loop, Shared& shared, int port, std::function<void(const char*)> done)
       : shared_(shared), done_(std::move(done)) {
     Handlers handlers;
-    handlers.on_open = [this](Connection& peer) { peer.send("hello"); };
+    handlers.on_open = [](Connection& peer) { peer.send("hello"); };
     handlers.on_message = [this](Connection& peer, const Message& message) {
       heard_ = message.text() == "hello";
       peer.close();

@@ -170,10 +170,11 @@ TEST_CASE(
       {"server_no_context_takeover=1", "server_no_context_takeover"},
       {"client_no_context_takeover; client_no_context_takeover", "client_no_context_takeover"}};
   for (const auto& [parameters, which] : wrong) {
-    CAPTURE(parameters);
-    CHECK(verdict(std::string{"permessage-deflate; "} + parameters) ==
-          "permessage-deflate: the response's parameter \"" + std::string{which} +
-              "\" is unknown, comes twice, or has no such value");
+    const std::string response = std::string{"permessage-deflate; "} + parameters;
+    CAPTURE(response);
+    CHECK(verdict(response) == "permessage-deflate: the response's parameter \"" +
+                                   std::string{which} +
+                                   "\" is unknown, comes twice, or has no such value");
   }
   const std::string foreign = "the response selects an extension that we did not offer";
   CHECK(verdict("permessage-bzip2") == foreign);

@@ -74,7 +74,8 @@ TEST_CASE("smuggling: an ambiguous request is refused, and nothing behind it is 
                              "GET /admin HTTP/1.1\r\nHost: a\r\n\r\n";
   for (const auto& [name, bytes] : refused) {
     for (const std::size_t size : {std::size_t{1}, bytes.size(), bytes.size() + behind.size()}) {
-      CAPTURE(name);
+      const std::string_view what = name;
+      CAPTURE(what);
       CAPTURE(size);
       Harness self{Role::server};
       self.on_event = [](Harness&, const Event& event) { CHECK(event.closed() != nullptr); };

@@ -163,7 +163,8 @@ TEST_CASE("client: everything of a response is checked, before a byte is sent or
   CHECK(answered(right));
   CHECK(answered(right + "Sec-WebSocket-Protocol: superchat\r\n"));
   for (const auto& [name, head] : cases) {
-    CAPTURE(name);
+    const std::string_view what = name;
+    CAPTURE(what);
     CHECK_FALSE(answered(head));
   }
 }

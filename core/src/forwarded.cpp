@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -59,11 +60,12 @@ bool parse_hop(std::string_view text, Hop& hop) {
     const std::string_view name = pair.substr(0, equals);
     std::optional<std::string> value = unquoted(pair.substr(equals + 1));
     if (!is_token(name) || !value) return false;
-    for (auto& each : wanted) {
-      if (!equal_ignoring_case(name, each.name)) continue;
-      if (std::exchange(each.came, true)) return false;
-      each.to = std::move(*value);
-    }
+    auto* const its = std::find_if(std::begin(wanted), std::end(wanted), [name](const auto& each) {
+      return equal_ignoring_case(name, each.name);
+    });
+    if (its == std::end(wanted)) continue;
+    if (std::exchange(its->came, true)) return false;
+    its->to = std::move(*value);
   }
   return true;
 }

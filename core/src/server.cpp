@@ -243,7 +243,7 @@ class Server::Core final : public Connection::Owner,
     std::optional<IpAddress> address = IpAddress::of_host(client.host);
     if (!address && !client.host.empty()) address.emplace();  // "unknown": all those are as one
     const ServerCaps::Tag tag = caps_.tag_of(address, trusted_);
-    const Refusal refusal = caps_.judge_address(tag);
+    Refusal refusal = caps_.judge_address(tag);
     if (refusal) {
       note_turned_away(refusal);
     } else {

@@ -236,6 +236,7 @@ TEST_CASE("a peer that does not read stops the reading from it, and loses nothin
   Client client{echo.where()};
   test::hold_little(client.fd());
   client.open(*echo.loop);
+  const std::size_t at_rest = echo.loop->pool().in_use();  // of TLS, if anything
   client.reads = false;
   for (std::size_t i = 0; i < messages; ++i)
     client.send(test::client_frame(opcode::binary, message(i)));
@@ -273,7 +274,7 @@ TEST_CASE("a peer that does not read stops the reading from it, and loses nothin
   CHECK(heard == messages);
   CHECK(drains > 0);
   CHECK(most < 6 * size);  // the high water, a message more, and one that is coming
-  CHECK(echo.loop->pool().in_use() == 0);
+  CHECK(echo.loop->pool().in_use() == at_rest);
 }
 
 TEST_CASE("a thousand connections at once") {

@@ -433,9 +433,11 @@ void Connection::align() noexcept {
 bool Connection::settle() noexcept {
   std::uint64_t& largest = owner_.metrics_.largest_output;
   largest = std::max<std::uint64_t>(largest, session_.output_size());
-  if (session_.memory() > session_.limits().connection_bytes && !session_.is_ended()) {
+  const std::size_t holds = session_.memory();
+  const std::size_t most = session_.limits().connection_bytes;
+  if (holds > most && !session_.is_ended()) {
     shed(make_error(errc::memory_budget, "it holds %zu bytes; Limits::connection_bytes is %zu",
-                    session_.memory(), session_.limits().connection_bytes));
+                    holds, most));
     return false;  // it is served again, to tell of that
   }
   if (unusual_.stalled && !unusual_.waiting && session_.output_size() != 0) {

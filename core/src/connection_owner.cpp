@@ -39,12 +39,15 @@ Connection& Connection::Owner::add(std::shared_ptr<Owner> self, Loop& loop, Role
   return *held_.back().connection;
 }
 
-// Those that were ended already count no more.
+// What can be had by ending it; of one that was ended already, nothing.
+std::size_t Connection::Owner::weight_of(const Held& held) noexcept {
+  const bool counts = held.connection != nullptr && !held.connection->session_.was_cut();
+  return counts ? held.connection->session_.memory() : 0;
+}
+
 std::size_t Connection::Owner::largest() const noexcept {
   std::size_t most = 0;
-  for (const Held& each : held_)
-    if (each.connection != nullptr && !each.connection->session_.was_cut())
-      most = std::max(most, each.connection->session_.memory());
+  for (const Held& each : held_) most = std::max(most, weight_of(each));
   return most;
 }
 
@@ -52,8 +55,7 @@ std::size_t Connection::Owner::shed(std::size_t size, std::size_t wanted) noexce
   std::size_t freed = 0;
   for (const Held& each : held_) {
     if (freed >= wanted) break;
-    if (each.connection == nullptr || each.connection->session_.was_cut()) continue;
-    const std::size_t holds = each.connection->session_.memory();
+    const std::size_t holds = weight_of(each);
     if (holds < size) continue;
     freed += holds;
     each.connection->shed(

@@ -68,7 +68,7 @@ class Server::Core final : public Connection::Owner,
       return &way.release();
     } catch (const std::bad_alloc&) {
       ++metrics_.refused.memory;
-      tell(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
+      report(make_error(errc::no_memory, "no memory for one more connection: it was cut"));
       return nullptr;
     }
   }
@@ -77,11 +77,11 @@ class Server::Core final : public Connection::Owner,
     const bool no_descriptors = error.code == std::errc::too_many_files_open ||
                                 error.code == std::errc::too_many_files_open_in_system;
     ++(no_descriptors ? metrics_.accepts_without_descriptors : metrics_.accepts_failed);
-    tell(error);
-  }
-  void tell(const Error& error) noexcept {
-    const auto self = shared_from_this();  // the handler may destroy the server
     report(error);
+  }
+  void report(const Error& error) noexcept override {
+    const auto self = shared_from_this();  // the handler may destroy the server
+    Owner::report(error);
   }
 
   // `make` asks the loop for a listener, that tells these events.
@@ -293,21 +293,21 @@ class Server::Core final : public Connection::Owner,
     const auto self = shared_from_this();  // the handler may destroy the server
     const TurnedAway sum = std::exchange(turned_away_, {});
     if (sum.all != 0)
-      tell(make_error(errc::too_many_connections,
-                      "%llu peers were turned away: there were %zu connections, which is "
-                      "ServerOptions::connections; raise it, and the limit on open files?",
-                      sum.all, caps_.most()));
+      report(make_error(errc::too_many_connections,
+                        "%llu peers were turned away: there were %zu connections, which is "
+                        "ServerOptions::connections; raise it, and the limit on open files?",
+                        sum.all, caps_.most()));
     if (sum.of_one != 0)
-      tell(make_error(errc::too_many_of_one_address,
-                      "%llu peers were turned away: their address had %zu connections, "
-                      "which is ServerOptions::connections_per_address; if it is a "
-                      "proxy's, name that in trusted_proxies",
-                      sum.of_one, caps_.most_of_one()));
+      report(make_error(errc::too_many_of_one_address,
+                        "%llu peers were turned away: their address had %zu connections, "
+                        "which is ServerOptions::connections_per_address; if it is a "
+                        "proxy's, name that in trusted_proxies",
+                        sum.of_one, caps_.most_of_one()));
     if (sum.for_memory != 0)
-      tell(make_error(errc::memory_budget,
-                      "%llu peers were turned away: over seven eighths of the %zu bytes of "
-                      "Loop::limit_memory() were in use",
-                      sum.for_memory, loop_.pool().budget()));
+      report(make_error(errc::memory_budget,
+                        "%llu peers were turned away: over seven eighths of the %zu bytes of "
+                        "Loop::limit_memory() were in use",
+                        sum.for_memory, loop_.pool().budget()));
   }
 
   // What stands between a transport and its connection: who takes the PROXY header off the stream,

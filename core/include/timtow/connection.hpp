@@ -133,6 +133,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
     virtual Refusal choose(const Request&, std::string_view&) { return {}; }
     // A connection is over, and was let go of; it had this tag.
     virtual void released(std::uint32_t tag) noexcept = 0;
+    static std::size_t weight_of(const Held& held) noexcept;
     std::size_t largest() const noexcept override;
     std::size_t shed(std::size_t size, std::size_t wanted) noexcept override;
     std::size_t place_of(std::uint64_t id) const noexcept;

@@ -194,6 +194,7 @@ RESPONSES = {
 # The first frames of a session that a script (see session.cpp) is put beside.
 TALK = frame(TEXT, b"Hello", key=KEY) + frame(PING, b"?", key=KEY) + frame(BINARY, b"x" * 300, key=KEY)
 TALK_OF_SERVER = frame(TEXT, b"Hello") + frame(PING, b"?") + frame(BINARY, b"x" * 300)
+PINGS = frame(PING, b"?" * 125, key=KEY) * 2
 BYE = frame(CLOSE, close(1000, b"bye"), key=KEY)
 FRAGMENTS = (
     frame(TEXT, b"Hel", fin=False, key=KEY)
@@ -234,6 +235,7 @@ SESSIONS = {
     "server_loses_it": b"oe:l9\n" + TALK,
     "server_input_ends": b"oe:e9s0\n" + TALK,
     "server_pings": b"o:T0T0t9T0T0T0T0t0\n" + TALK,
+    "server_pings_at_once": b"ok:\n" + PINGS + frame(3, key=KEY),
     "server_close_times_out": b"o:c0t9t0\n" + TALK,
     "server_handshake_times_out": b":t9t9\n" + request(),
     "server_streams": b"oti:s9\n" + FRAGMENTS + LARGE + BYE,
@@ -509,6 +511,7 @@ def tls():
         "no_room": room(0) + says(40_000) + room(100) + HEAR + room(60_000) + RUN,
         "no_room_closed": room(0) + says(40_000) + GO + room(60_000) + HEAR,
         "shut_down": says(5) + SHUT_DOWN + RUN + CLOSE_NOTIFY + RUN + FIN,
+        "cut_short_and_reset": room(0) + says(5) + FIN + RST,
         "aborted": peer_says(5) + says(5) + ABORT + RUN,
     }
     inputs = {}

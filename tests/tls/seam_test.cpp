@@ -162,6 +162,19 @@ TEST_CASE("tls: the seam: written() comes once for each write_later(), and says 
   }
 }
 
+TEST_CASE("tls: the seam: a stream that was cut short, and breaks then, has ended once") {
+  Seam seam;
+  seam.secured();
+  seam.stream->peer.room = 0;
+  std::error_code error;
+  seam.above.write("hello", error);
+  seam.stream->peer.ends();
+  CHECK(seam.above.heard() ==
+        Lines{"failed " + make_error_code(tls::errc::truncated).message(), "ended"});
+  seam.stream->peer.breaks(std::make_error_code(std::errc::broken_pipe));
+  CHECK(seam.above.heard().empty());
+}
+
 TEST_CASE("tls: the seam: a stream that an operation finds broken is told of behind it") {
   Seam seam;
   seam.secured();

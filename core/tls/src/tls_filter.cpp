@@ -351,7 +351,7 @@ void TlsFilter::broke(std::error_code cause) noexcept {
 
 void TlsFilter::tell_end_of_failed() noexcept {
   if (!std::exchange(told_, true)) above_.failed(error_.code);
-  if (!closed_) above_.ended();
+  if (!closed_ && !std::exchange(end_told_, true)) above_.ended();
 }
 
 // What was not read yet stays, unless nothing behind the end matters.

@@ -116,7 +116,8 @@ class TlsFilter final : public Filter, private Deferred, private Security {
   std::string names_;
 
   Outcome outcome_ = Outcome::none;
-  bool told_ = false;  // of the outcome
+  bool told_ = false;      // of the outcome ...
+  bool end_told_ = false;  // ... and, when that is a failure, of the end behind it
   bool is_client_ : 1 = false;
   bool is_secured_ : 1 = false;  // the handshake is done
   bool wants_read_ : 1 = true;   // the connection does, ...

@@ -78,6 +78,7 @@ Script parse(std::string_view text) {
   if (is_tight('O')) {
     limits.output_high_water = 64;
     limits.output_low_water = 16;
+    setup.pongs_coalesce = true;
     // How much waits while reads are worked off depends on how they are split, and so would what
     // an echo is refused.
     if (!setup.echo) limits.output_bytes = 300;

@@ -80,6 +80,8 @@ std::string check_splits(std::string_view input, Run run) {
 // it.
 class Log {
  public:
+  explicit Log(bool shows_pongs = true) : shows_pongs_(shows_pongs) {}
+
   void add(std::string_view line) { lines_.append(line).append("\n"), in_piece_ = false; }
 
   void add(const Event& event) {
@@ -96,7 +98,7 @@ class Log {
     } else if (const auto* ping = event.ping()) {
       add("ping " + std::string{timtow::as_text(ping->payload)});
     } else if (const auto* pong = event.pong()) {
-      add("pong " + std::string{timtow::as_text(pong->payload)});
+      if (shows_pongs_) add("pong " + std::string{timtow::as_text(pong->payload)});
     } else if (const auto* request = event.request()) {
       add("request " + std::string{request->method} + ' ' + std::string{request->target});
       for (const auto& [name, value] : request->headers)
@@ -124,6 +126,7 @@ class Log {
     add(line);
   }
 
+  bool shows_pongs_;
   std::string lines_;
   bool in_piece_ = false;
 };
@@ -199,7 +202,7 @@ inline void open(Session& session, std::string_view extension = {}) {
 // -- The peer -------------------------------------------------------------------------------------
 
 // Reads what `writer` wrote with a session of the other role; returns what that one made of it.
-inline std::string heard_by_peer(Role writer, bool opened, std::string written,
+inline std::string heard_by_peer(Role writer, bool opened, std::string written, bool shows_pongs,
                                  const timtow::Compression* compression = nullptr,
                                  std::string_view extension = {}) {
   timtow::SessionOptions options{.limits = {}, .compression = compression};
@@ -207,7 +210,7 @@ inline std::string heard_by_peer(Role writer, bool opened, std::string written,
   options.limits.inflate_ratio = 0;
   timtow::Pool pool;
   Session peer{writer == Role::server ? Role::client : Role::server, pool, options};
-  Log log;
+  Log log{shows_pongs};
   if (opened) open(peer, extension);
   peer.receive(std::as_writable_bytes(std::span{written}));
   peer.end_of_input();
@@ -224,7 +227,8 @@ inline std::string heard_by_peer(Role writer, bool opened, std::string written,
 }
 
 // What a server wrote from its first byte on: a response, and frames if that accepts.
-inline std::string heard_by_client(std::string_view written, std::string_view key) {
+inline std::string heard_by_client(std::string_view written, std::string_view key,
+                                   bool shows_pongs) {
   timtow::HeadScanner scanner;
   const auto result = scanner.scan(written);
   check(result != timtow::HeadScanner::Result::bad, "a server writes a response that can be read");
@@ -239,7 +243,7 @@ inline std::string heard_by_client(std::string_view written, std::string_view ke
   if (response.status == 101) {
     const std::string_view subprotocol = response.headers["Sec-WebSocket-Protocol"];
     check(!check_response(response, key, {subprotocol}), "a 101 response completes the handshake");
-    return std::string{head} + heard_by_peer(Role::server, true, std::string{rest});
+    return std::string{head} + heard_by_peer(Role::server, true, std::string{rest}, shows_pongs);
   }
   check(response.headers["Content-Length"] == std::to_string(rest.size()),
         "nothing follows a refusal but its body");
@@ -256,6 +260,7 @@ struct Setup {
   bool in_place = false;   // reads go where read_space() says
   bool answering = true;   // requests are answered in their event
   bool echo = true;
+  bool pongs_coalesce = false;  // by what waits while reads are worked off: they are not compared
   std::size_t write_size = 4096;
   std::size_t more_memory = 0;  // that it may take, whatever comes
   timtow::SessionOptions options{};
@@ -367,9 +372,9 @@ class Connection {
     if (setup_.options.drafts) return log_.lines() + "\n" + written_;  // see drafts.cpp
     return log_.lines() + "\n" +
            (setup_.role == Role::server && !setup_.opened
-                ? heard_by_client(written_, key_)
-                : heard_by_peer(setup_.role, setup_.opened, written_, setup_.options.compression,
-                                setup_.extension));
+                ? heard_by_client(written_, key_, !setup_.pongs_coalesce)
+                : heard_by_peer(setup_.role, setup_.opened, written_, !setup_.pongs_coalesce,
+                                setup_.options.compression, setup_.extension));
   }
 
  private:

@@ -46,11 +46,13 @@ void Connection::start(Transport& transport, const Request* request,
 
 void Connection::refuse(const Refusal& refusal, bool cut) noexcept {
   const Loop::Batch batch{loop_};
-  if (cut)
-    session_.lost(refusal.error.code);
-  else if (const Error error = session_.reject(refusal))
-    session_.lost(error.code);
+  cut ? session_.lost(refusal.error.code) : reject(refusal);
   serve_later();
+}
+
+// What cannot be told is cut.
+void Connection::reject(const Refusal& refusal) noexcept {
+  if (const Error error = session_.reject(refusal)) session_.lost(error.code);
 }
 
 void Connection::meet() noexcept {
@@ -237,7 +239,7 @@ bool Connection::is_admitted(const Request& request) noexcept {
       extra().client = std::move(told->client);
     }
     if (!refusal) return true;
-    if (const Error error = session_.reject(refusal)) session_.lost(error.code);
+    reject(refusal);
   } catch (const std::bad_alloc&) {
     session_.lost(make_error_code(errc::no_memory));
   }
@@ -254,7 +256,7 @@ void Connection::answer(const Request& request) {
                                 .body = "This is a WebSocket server: ask for an upgrade.\n",
                                 .headers = {{"Upgrade", "websocket"}}});
     else if (const Refusal refusal = owner_.choose(request, subprotocol))
-      error = session_.reject(refusal);
+      return reject(refusal);
     else
       error = accept({.subprotocol = subprotocol, .headers = {}});
     if (error) session_.lost(error.code);

@@ -246,6 +246,7 @@ class Connection final : private TransportEvents, private Deferred, private Time
   [[gnu::cold]] void handler_threw(const char* what) noexcept;
   void dispatch(const Event& event);
   [[gnu::noinline]] void dispatch_other(const Event& event);
+  void reject(const Refusal& refusal) noexcept;
   bool is_admitted(const Request& request) noexcept;
   void answer(const Request& request);
   void open_if_accepted();

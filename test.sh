@@ -13,6 +13,9 @@ cd "$(dirname "$0")"
 jobs=${TIMTOW_JOBS:-$(nproc)}
 fuzz_seconds=${TIMTOW_FUZZ_SECONDS:-5}
 
+# What ccache has of another checkout is as good: a fresh clone is compiled once a machine.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
 stages=(format release clang asan tsan fuzz configure install tidy)
 declare -A about=(
   [format]="clang-format has nothing to change"
@@ -138,10 +141,15 @@ stage_install() {
 }
 
 stage_tidy() {
-  build clang
-  local files
+  quietly build/clang-configure.log cmake --preset clang
+  local files option shallower=()
   mapfile -t files < <(find core adapters -name '*.cpp' | sort)
-  quietly build/tidy.log run-clang-tidy -quiet -p build/clang -j "$jobs" "${files[@]/#/$PWD/}"
+  # The analyser follows a function for a tenth of the paths that it would: a quarter of the time.
+  for option in -Xclang -analyzer-config -Xclang max-nodes=20000; do
+    shallower+=("-extra-arg=$option")
+  done
+  quietly build/tidy.log run-clang-tidy -quiet -p build/clang -j "$jobs" "${shallower[@]}" \
+    "${files[@]/#/$PWD/}"
   count "${#files[@]}"
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 using namespace timtow;
 
-const std::filesystem::path golden = std::filesystem::path{__FILE__}.parent_path() / "golden";
+const std::filesystem::path golden = TIMTOW_GOLDEN;
 
 // Stands for the Sec-WebSocket-Accept that answers the client's random key; as long as that is.
 constexpr std::string_view accept_mark = "{the accept for its own key}";

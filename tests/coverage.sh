@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 {
   cmake --preset coverage
-  cmake --build --preset coverage -j "${TIMTOW_JOBS:-$(nproc)}" --target timtow-tests timtow-attacks fuzz
+  cmake --build --preset coverage -j "${TIMTOW_JOBS:-$(nproc)}" \
+    --target timtow-tests timtow-tls-tests timtow-attacks fuzz
 } >build/coverage-build.log 2>&1 || { cat build/coverage-build.log; exit 1; }
 
 profiles=build/coverage/profiles
@@ -18,8 +19,8 @@ ctest --preset coverage -j "${TIMTOW_JOBS:-$(nproc)}" -R '^(unit|fuzz|attack\.co
   { cat build/coverage-test.log; exit 1; }
 
 llvm-profdata merge -sparse "$profiles"/*.profraw -o build/coverage/all.profdata
-programs=(build/coverage/bin/timtow-tests -object build/coverage/bin/timtow-attacks)
-for program in build/coverage/bin/fuzz_*; do programs+=(-object "$program"); done
+programs=(build/coverage/bin/timtow-tests)
+for program in build/coverage/bin/{timtow-tls-tests,timtow-attacks,fuzz_*}; do programs+=(-object "$program"); done
 llvm-cov show "${programs[@]}" -instr-profile build/coverage/all.profdata -format html \
   -show-branches count -output-dir build/coverage/html core >/dev/null
 llvm-cov report "${programs[@]}" -instr-profile build/coverage/all.profdata -show-branch-summary core \

@@ -161,13 +161,14 @@ inline std::string request_upgrade(Session& client) {
   return take_output(client);
 }
 
-// The input with the right Sec-WebSocket-Accept in place of the first {accept}. Another one might
-// be in a message, and would make that as random as the key is.
+// The input with the right Sec-WebSocket-Accept in place of {accept}, once. Elsewhere than in that
+// header, in a message or a sentence, it would make them as random as the key is.
 inline std::string with_accept(std::string_view input, std::string_view accept) {
+  constexpr std::string_view name = "Sec-WebSocket-Accept: ";
   constexpr std::string_view stand_in = "{accept}";
   std::string text{input};
-  if (const auto at = text.find(stand_in); at != text.npos)
-    text.replace(at, stand_in.size(), accept);
+  if (const auto at = text.find(std::string{name}.append(stand_in)); at != text.npos)
+    text.replace(at + name.size(), stand_in.size(), accept);
   return text;
 }
 
@@ -369,7 +370,8 @@ class Connection {
     check(closed_, "there is a closed event");
     check(session_.finished(), "a session is finished after close() and the end of the stream");
     check(session_.output_size() == 0, "a finished session has no output");
-    if (setup_.options.drafts) return log_.lines() + "\n" + written_;  // see drafts.cpp
+    if (setup_.options.drafts)  // see drafts.cpp
+      return log_.lines() + "\n" + (setup_.pongs_coalesce ? std::string{} : written_);
     return log_.lines() + "\n" +
            (setup_.role == Role::server && !setup_.opened
                 ? heard_by_client(written_, key_, !setup_.pongs_coalesce)

@@ -2,6 +2,7 @@
 #include <openssl/crypto.h>
 
 #include <cstdlib>
+#include <limits>
 #include <new>
 
 #include "support/allocation.hpp"
@@ -12,9 +13,13 @@ namespace {
 
 using namespace timtow;
 
-thread_local bool may_fail = false;  // and then as Allocation says
+thread_local bool may_fail = false;     // and then as Allocation says
+thread_local std::size_t fails_at = 0;  // the call that fails whatever that says, 1 being the next
 
-bool fails() noexcept { return may_fail && test::Allocation::fails(); }
+bool fails() noexcept {
+  if (fails_at != 0 && --fails_at == 0) return true;
+  return may_fail && test::Allocation::fails();
+}
 
 void* allocate(std::size_t size, const char*, int) noexcept {
   return fails() ? nullptr : std::malloc(size);
@@ -103,4 +108,68 @@ TEST_CASE("tls: a context for which OpenSSL has no memory is none, or good") {
     bool ignored = false;
     if (context != nullptr) CHECK(talk(context, "", 0, ignored).size() == 1);
   }
+}
+
+TEST_CASE("tls: memory that OpenSSL has not at any place of a message ends that connection only") {
+  std::size_t n = 1;
+  for (bool failed = true; failed; ++n) {
+    CAPTURE(n);
+    test::TlsWorld world;
+    world.echo();
+    const auto other = world.opened();
+    const auto stream = world.opened();
+    stream->tls.say(test::client_frame(test::opcode::text, std::string(40'000, 'x')));
+    const std::string wire = stream->tls.take();
+    fails_at = n;
+    stream->peer.sends(wire);
+    failed = fails_at == 0;
+    fails_at = 0;
+    stream->run();
+    const test::Lines heard = world.heard();
+    if (failed)
+      CHECK(heard == test::Lines{"2 closed 1006 error=no_memory"});
+    else
+      CHECK(stream->frames() == test::Lines{"> text \"x\"*40000"});
+    if (!stream->peer.closed) stream->ends();
+    CHECK(stream->peer.closed);
+    other->says(test::opcode::text, "hello");
+    CHECK(other->frames() == test::Lines{"> text \"hello\""});
+  }
+  CHECK(n > 2);
+}
+
+TEST_CASE(
+    "tls: a budget that runs out at any place of a message ends that connection, and no other") {
+  const std::string text(40'000, 'x');
+  bool echoed = false;
+  std::size_t budget = 0;
+  for (; !echoed; budget += 1024) {
+    CAPTURE(budget);
+    REQUIRE(budget < 1024 * 1024);
+    test::TlsWorld world;
+    world.echo();
+    const auto other = world.opened();
+    Pool& pool = world.loop.pool();
+    const std::size_t of_other = pool.in_use();
+    const auto stream = world.opened();
+    pool.limit(pool.in_use() + budget, nullptr);
+    stream->peer.room = 5000;  // the rest of what is echoed waits
+    stream->says(test::opcode::text, text);
+    stream->peer.takes_all();
+    stream->run();
+    const test::Lines heard = world.heard();
+    echoed = heard.empty();
+    if (echoed) {
+      CHECK(stream->frames() == test::Lines{"> text \"x\"*40000"});
+    } else {
+      CHECK(heard == test::Lines{"2 closed 1006 error=no_memory"});
+    }
+    if (!stream->peer.closed) stream->ends();
+    CHECK(stream->peer.closed);
+    pool.limit(std::numeric_limits<std::size_t>::max(), nullptr);
+    CHECK(pool.in_use() == of_other);
+    other->says(test::opcode::text, "hello");
+    CHECK(other->frames() == test::Lines{"> text \"hello\""});
+  }
+  CHECK(budget > 30 * 1024);
 }

@@ -167,14 +167,20 @@ const char* last_reason() noexcept {
   return reason != nullptr ? reason : "no reason is given";
 }
 
+Error out_of_memory() noexcept {
+  return make_error(timtow::errc::no_memory, "there is no memory for TLS");
+}
+
 Error explain(const SSL* ssl, const std::string& host, const std::string& names) noexcept {
+  for (const unsigned long each : {ERR_peek_error(), ERR_peek_last_error()})
+    if (ERR_GET_REASON(each) == ERR_R_MALLOC_FAILURE) return out_of_memory();
   try {
     const unsigned long queued = ERR_peek_error();
     const int reason = ERR_GET_REASON(queued);
     if (ERR_GET_LIB(queued) != ERR_LIB_SSL) return error_of(errc::failed, last_reason());
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
       return explain_verification(SSL_get_verify_result(ssl), host, names);
-    if (reason > SSL_AD_REASON_OFFSET) {  // an alert that came
+    if (reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255) {  // an alert came
       const int alert = reason - SSL_AD_REASON_OFFSET;
       return error_of(code_of_alert(alert), SSL_alert_desc_string_long(alert));
     }

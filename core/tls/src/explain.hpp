@@ -13,6 +13,8 @@ namespace timtow::tls {
 // verification. `names`: what the peer's certificate is for, if it is not for `host`.
 Error explain(const SSL* ssl, const std::string& host, const std::string& names) noexcept;
 
+Error out_of_memory() noexcept;
+
 // The last reason in that queue, as OpenSSL words it.
 const char* last_reason() noexcept;
 

@@ -67,10 +67,6 @@ class Records {
   Bytes part_;
 };
 
-Error out_of_memory() noexcept {
-  return make_error(timtow::errc::no_memory, "there is no memory for TLS");
-}
-
 }  // namespace
 
 TlsFilter::TlsFilter(Loop& loop, TransportEvents& above, Ssl ssl, std::shared_ptr<void> keep,

@@ -189,9 +189,7 @@ std::string run(const Script& script, const fuzz::Sizes& sizes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Script script = parse(fuzz::text_of(data, size));
   const std::string whole = run(script, {});
-  // Of much, which takes long, it shows nothing that smaller ones do not.
-  const bool is_short = script.input.size() <= 4096;
-  const std::string byte_by_byte = run(script, {is_short ? 1U : 17U});
+  const std::string byte_by_byte = run(script, fuzz::smallest_of(script.input));
   const std::string in_parts = run(script, fuzz::sizes_of(script.input));
   // What is refused for lack of memory depends on the reads.
   if (script.setup.budget != fuzz::Setup{}.budget) return 0;

@@ -163,10 +163,13 @@ class Process {
     if (!ended_) ended_ = waitpid(child_, &status_, WNOHANG) == child_;
     return ended_;
   }
+  bool ends_within(int microseconds) {
+    for (; microseconds > 0 && !has_ended(); microseconds -= 100) usleep(100);
+    return has_ended();
+  }
   // Its status, which is 0 if all is well; it is ended if it does not end by itself.
   int end() {
-    for (int tries = 0; tries < 100'000 && !has_ended(); ++tries) usleep(100);
-    if (has_ended()) return status_;
+    if (ends_within(10'000'000)) return status_;
     kill(child_, SIGKILL);
     waitpid(child_, &status_, 0);
     return status_;
@@ -221,13 +224,15 @@ class Peers {
     });
   }
 
-  void stop() {
+  // Whether the server has said that it stops.
+  bool stop() {
     Peer peer{port_};
     const std::string code = test::close_payload(1001, "the server is shutting down");
     if (peer.open() && peer.send(opcode::text, "stop") && peer.hear(opcode::close, code) &&
         peer.send(opcode::close, code) && peer.hear_end())
-      return;
+      return true;
     note(peer);
+    return false;
   }
 
  private:
@@ -279,10 +284,10 @@ Outcome run(const Fault& fault, unsigned usual_waits = any_number) {
   Peers peers{port};
   if (port != 0) {
     peers.visit();
-    for (int tries = 0; tries < 2 && !process.has_ended() && peers.broken() <= 2; ++tries) {
+    const auto is_of_use = [&] { return !process.has_ended() && peers.broken() <= 2; };
+    // When it breaks, the server may have heard already that it is to stop.
+    if (is_of_use() && !peers.stop() && !process.ends_within(1'000'000) && is_of_use())
       peers.stop();
-      for (int i = 0; i < 20 && !process.has_ended(); ++i) usleep(500);
-    }
   }
   if (const int status = process.end(); status != 0)
     complain("the process ended with status " + std::to_string(status));

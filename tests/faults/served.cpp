@@ -51,7 +51,7 @@ Limits patient() noexcept {
   Limits limits;
   limits.ping_interval = limits.idle_time = 0s;
   limits.handshake_time = 9s;
-  limits.close_time = 1s;
+  limits.close_time = 3s;
   return limits;
 }
 
@@ -116,7 +116,7 @@ class Served {
     handlers.on_message = [this](Connection& peer, const Message& message) {
       const std::string_view text = message.text();
       if (text == "stop")
-        server_.shutdown(1s, [this] { loop_.stop(); });
+        server_.shutdown(3s, [this] { loop_.stop(); });
       else if (text == "post")
         loop_.post(answer(peer, "posted"));
       else if (text == "call")

@@ -55,6 +55,14 @@ TEST_CASE("caps: who is turned away is told so, and the others do not notice") {
   run_until(*echo.loop, [&] { return echo.server->size() == 1; });
   echo.still_echoes();
   CHECK(echo.errors.empty());
+
+  // The places are as many as they were, and so are those to tell others in.
+  in.emplace_back(echo.where()).open(*echo.loop);
+  Client last{echo.where()};
+  last.send(test::upgrade_request);
+  run_until(*echo.loop, [&] { return is_over(last); });
+  CHECK(last.got.starts_with(refusal));
+  last.close();
   bool done = false;
   echo.server->shutdown(Duration{0}, [&] { done = true; });
   run_until(*echo.loop, [&] { return done; });

@@ -241,6 +241,9 @@ class Script {
 
 class Run {
  public:
+  // More than so much by the peer takes long, and shows nothing new.
+  static constexpr std::size_t most_said = 10'000;
+
   Run(std::size_t setup, const fuzz::Sizes& sizes)
       : sizes_(sizes),
         above_(loop_, (setup & 0x20) != 0 ? 7 : 1000, (setup & 0x08) != 0),
@@ -292,7 +295,7 @@ class Run {
       case 7: {
         const std::size_t size = script.size() % 5000;
         const std::size_t record = 1 + size / 100 + script.byte() * 64;
-        if (!may_speak()) return;
+        if (!may_speak() || said_.size() > most_said) return;
         said_.append(size, static_cast<char>('a' + said_.size() % 26));
         peer_.say(std::string_view{said_}.substr(said_.size() - size), record);
         break;
@@ -313,6 +316,7 @@ class Run {
         wire().room = script.size();
         return loop_.settle();
       case 13:
+        if (above_.said.size() > 10 * most_said) return;
         above_.say(
             std::string(script.size() % 50'000, static_cast<char>('A' + script.byte() % 26)));
         break;

@@ -1,4 +1,4 @@
-// What stands between a Transport and whom it tells, and passes on what comes from either side. It
+// What stands between a Transport and whom it tells, and passes on what it has no use for. It
 // is the Transport of the one above it, and hears what the one below tells; so it fits between any
 // two, and below another of its kind. It is made for one stream, and ends with that.
 #pragma once
@@ -18,13 +18,7 @@ class Relay : public Filter {
     if (gone_ != nullptr) *gone_ = true;
   }
 
-  // TransportEvents
-  void opened(Transport& below) noexcept override {
-    below_ = &below;
-    above_.opened(*this);
-  }
-  MutableBytes read_space() noexcept override { return above_.read_space(); }
-  void received(MutableBytes bytes) noexcept override { above_.received(bytes); }
+  // TransportEvents, but for the way in, which each of its kinds has its own way with
   void ended() noexcept override { above_.ended(); }
   void written(std::size_t taken) noexcept override { above_.written(taken); }
   void failed(std::error_code cause) noexcept override {

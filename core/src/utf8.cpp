@@ -39,7 +39,7 @@ enum State : std::uint8_t {
   state_count
 };
 
-constexpr Class class_of(unsigned byte) {
+consteval Class class_of(unsigned byte) {
   if (byte < 0x80) return ascii;
   if (byte < 0x90) return tail_8;
   if (byte < 0xA0) return tail_9;
@@ -59,7 +59,7 @@ struct Tables {
   std::uint8_t next[state_count][class_count];
 };
 
-constexpr Tables make_tables() {
+consteval Tables make_tables() {
   Tables tables{};
   for (unsigned byte = 0; byte < 256; ++byte) tables.class_of_byte[byte] = class_of(byte);
   for (auto& row : tables.next)

@@ -28,7 +28,7 @@ struct Tables {
   std::byte first_high[32], first_low[32], second_high[32];  // each twice, for vectors of 32
 };
 
-constexpr Tables make_tables() {
+consteval Tables make_tables() {
   // Nibbles as sets: bit n is set when n is one of them.
   constexpr auto from = [](unsigned first, unsigned last) { return (2U << last) - (1U << first); };
   constexpr unsigned any = from(0x0, 0xF);

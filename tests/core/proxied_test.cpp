@@ -143,6 +143,25 @@ TEST_CASE("proxied: a PROXY header is taken off the stream, however it comes") {
   }
 }
 
+TEST_CASE("proxied: behind a PROXY header output waits, and reading stops, as without one") {
+  World world;
+  world.options.proxy_protocol = true;
+  world.limits.output_high_water = 50'000;
+  world.limits.output_low_water = 10'000;
+  world.handlers.on_message = [](Connection& c, const Message& m) { c.send(m); };
+  world.serve();
+  Peer& peer = world.connects(proxy);
+  peer.sends(header_v1 + std::string{test::upgrade_request});
+  peer.room = 0;
+  const std::string large(100'000, 'x');
+  peer.sends(opcode::binary, large);
+  CHECK_FALSE(peer.reads);
+  peer.takes(large.size());
+  CHECK(peer.reads);
+  peer.takes_all();
+  CHECK(peer.written.size() == large.size() + 10 + peer.written.find("\r\n\r\n") + 4);
+}
+
 TEST_CASE("proxied: behind a PROXY header too the client is told by headers, if that is trusted") {
   World world;
   world.options.proxy_protocol = true;

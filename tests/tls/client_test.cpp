@@ -13,6 +13,7 @@
 namespace {
 
 using namespace timtow;
+using namespace std::string_literals;
 using namespace std::chrono_literals;
 using test::certificates;
 using test::FakeLoop;
@@ -260,8 +261,17 @@ TEST_CASE("tls: what a server says that speaks none, and where it is missing") {
   CHECK(cause("HTTP/1.1 400 Bad Request\r\n\r\n").ends_with(": the peer speaks no TLS"));
   CHECK(cause("SSH-2.0-OpenSSH_9.2\r\n").ends_with(": the peer speaks no TLS"));
   CHECK(cause("").ends_with(": the stream ended inside the TLS handshake"));
-  CHECK(cause({"\x15\x03\x01\x00\x02\x02\x50", 7})
-            .ends_with(": the peer gave up TLS: internal error"));
+  const auto of_alert = [&](char alert) { return cause({"\x15\x03\x01\0\x02\x02"s + alert}); };
+  for (const char alert : std::initializer_list<char>{42, 43, 44, 45, 46, 48, 49})
+    CHECK(of_alert(alert).find(": the peer does not accept our certificate: ") !=
+          std::string::npos);
+  CHECK(of_alert(70).ends_with(
+      ": there is no version of TLS that both sides want: protocol version"));
+  CHECK(
+      of_alert(71).ends_with(": there are no ciphers that both sides want: insufficient security"));
+  CHECK(of_alert(120).find(": there is no application protocol that both sides want") !=
+        std::string::npos);
+  CHECK(of_alert(80).ends_with(": the peer gave up TLS: internal error"));
 
   ClientWorld world;
   world.options.tls = nullptr;

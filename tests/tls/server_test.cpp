@@ -268,6 +268,14 @@ TEST_CASE("tls: the closing handshake, then close_notify, then the end of the st
   }
 }
 
+TEST_CASE("tls: accepting that fails is on_error's") {
+  TlsWorld world;
+  world.serve();
+  world.loop.accept_events().accept_failed(
+      {std::make_error_code(std::errc::too_many_files_open), "no more descriptors"});
+  CHECK(world.heard() == Lines{"error no more descriptors"});
+}
+
 TEST_CASE("tls: a stream that ends without close_notify was cut short, and that is said") {
   TlsWorld world;
   world.echo();

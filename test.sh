@@ -21,7 +21,7 @@ declare -A about=(
   [format]="clang-format has nothing to change"
   [release]="g++, optimised, warnings are errors: unit, corpus, conformance, house, interop tests"
   [clang]="clang++, warnings are errors, every header alone: unit and corpus tests"
-  [asan]="AddressSanitizer and UndefinedBehaviorSanitizer: the same, but interop on one loop, dresses on two"
+  [asan]="AddressSanitizer and UndefinedBehaviorSanitizer: the same and faults, but interop on one loop, dresses on two"
   [tsan]="ThreadSanitizer: on every loop, what uses threads"
   [fuzz]="each fuzz target for $fuzz_seconds seconds"
   [configure]="the options of the build: values, errors, summary"
@@ -102,10 +102,10 @@ stage_clang() {
 stage_asan() {
   # The loops are what conformance is for; what peers send goes through the same code on each.
   # So are TLS and compression, but for who tells of a write: a loop of each kind has to do.
-  build asan timtow-tests timtow-tls-tests timtow-attacks fuzz conformance echo-poll cat-poll \
+  build asan timtow-tests timtow-tls-tests timtow-attacks fuzz conformance faults echo-poll cat-poll \
     timtow-conformance-{poll,libuv}-{tls,deflate}
   check asan -R \
-    '^(unit|fuzz|conformance\.([a-z]+(-lent)?|(poll|libuv)-(tls|deflate))|interop\.poll|attack\.(core|poll))\.' \
+    '^(unit|fuzz|faults\.[a-z]+|conformance\.([a-z]+(-lent)?|(poll|libuv)-(tls|deflate))|interop\.poll|attack\.(core|poll))\.' \
     -E 'sequences? of (one and of two|three)'  # of bytes, all there are: for who is fast
 }
 

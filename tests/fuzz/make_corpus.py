@@ -509,6 +509,7 @@ def tls():
         "paused": PAUSE + peer_says(50) + RUN + says(50) + RESUME + RUN,
         "paused_and_failed": PAUSE + peer_says(50) + change(9) + RUN + RESUME + RUN,
         "no_room": room(0) + says(40_000) + room(100) + HEAR + room(60_000) + RUN,
+        "no_room_to_answer": room(0) + peer_says(500, 1) + RUN,
         "no_room_closed": room(0) + says(40_000) + GO + room(60_000) + HEAR,
         "shut_down": says(5) + SHUT_DOWN + RUN + CLOSE_NOTIFY + RUN + FIN,
         "cut_short_and_reset": room(0) + says(5) + FIN + RST,

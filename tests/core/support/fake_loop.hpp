@@ -466,18 +466,16 @@ inline void Peer::take_now(const timtow::Gather& bytes, std::size_t size) {
 
 inline bool Peer::step() {
   if (stream_ == nullptr) return false;
-  if (blocked_ && style == Style::completion) {
-    const std::size_t size = std::min({shown_->size_bytes(), room, write_size});
-    if (size == 0 && !broken_) return false;
-    const timtow::Gather bytes = *std::exchange(shown_, std::nullopt);
-    take_now(bytes, size);
-    blocked_ = false;
-    broken_ ? events_->failed(broken_) : events_->written(size);
-    return true;
-  }
   if (blocked_ && (room > 0 || broken_)) {
     blocked_ = false;
-    events_->written(0);
+    if (style == Style::readiness) {
+      events_->written(0);
+      return true;
+    }
+    const timtow::Gather bytes = *std::exchange(shown_, std::nullopt);
+    const std::size_t size = std::min({bytes.size_bytes(), room, write_size});
+    take_now(bytes, size);
+    broken_ ? events_->failed(broken_) : events_->written(size);
     return true;
   }
   return reads && !end_told_ && read_step();

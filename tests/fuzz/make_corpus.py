@@ -183,6 +183,7 @@ RESPONSES = {
     "bad_no_connection": response(without="Connection"),
     "bad_no_accept": response(without="Sec-WebSocket-Accept"),
     "bad_accept": response().replace(b"{accept}", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+    "accept_as_reason": b"HTTP/1.1 403 {accept}\r\nContent-Length: 2\r\n\r\nno",
     "bad_two_accepts": response("Sec-WebSocket-Accept: {accept}"),
     "bad_accept_without_colon": response().replace(b"Accept:", b"Accept"),
     "bad_subprotocol": response("Sec-WebSocket-Protocol: other"),

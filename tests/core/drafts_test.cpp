@@ -449,6 +449,23 @@ TEST_CASE("drafts 75 and 76: a message that finds no memory closes, and what was
   CHECK(as_text(session.output().front()) == closing);
 }
 
+TEST_CASE("draft 76: an answer to key3 that finds no memory ends the connection") {
+  const SessionOptions options{.drafts = true};
+  Pool pool{std::numeric_limits<std::size_t>::max(), 0};
+  Session session{Role::server, pool, options};
+  std::string head = head_76;
+  session.receive(std::as_writable_bytes(std::span{head}));
+  CHECK(take_events(session) == 0);
+  session.sent(session.output_size());
+  pool.limit(pool.in_use(), nullptr);
+  std::string key = key3;
+  session.receive(std::as_writable_bytes(std::span{key}));
+  const auto event = session.next();
+  REQUIRE(event);
+  REQUIRE(event->closed() != nullptr);
+  CHECK(event->closed()->error->code == errc::no_memory);
+}
+
 // -- On a loop ------------------------------------------------------------------------------------
 
 namespace {
@@ -494,6 +511,20 @@ TEST_CASE("draft 76: the application hears of a connection when it can be sent t
   CHECK(peer.written == answer + text_frame("welcome"));
   peer.ends();
   CHECK(world.heard() == Lines{"1 closed 1006 error=connection_lost"});
+}
+
+TEST_CASE("draft 76: a handler that throws before key3 has come ends the connection") {
+  World world;
+  world.handlers.on_request = [](Connection& c, const Request&) {
+    CHECK_FALSE(c.accept());
+    throw std::runtime_error{"no"};
+  };
+  world.serve_drafts();
+  test::Peer& peer = world.loop.connects();
+  peer.sends(head_76 + key3);
+  CHECK(world.heard() == Lines{"error handler_threw"});
+  peer.ends();
+  CHECK(peer.closed);
 }
 
 TEST_CASE("draft 76: a client that never sends key3 was never open") {

@@ -345,28 +345,43 @@ TEST_CASE("proxied: adopted sockets begin with the PROXY header too, but not beh
 }
 
 TEST_CASE("proxied: whatever allocation fails, the connection ends or is served") {
-  for (std::size_t n = 1;; ++n) {
-    CAPTURE(n);
-    World world;
-    world.options.proxy_protocol = true;
-    world.handlers.on_request = nullptr;
-    world.handlers.on_open = nullptr;
-    world.handlers.on_error = nullptr;
-    world.handlers.on_close = nullptr;
-    world.serve();
-    world.loop.peer_address = proxy;
-    Peer& peer = world.loop.make_peer();
-    peer.written.reserve(2000);
-    const std::string bytes = header_v2 + request_with("X-Forwarded-For: 10.1.1.1\r\n");
-    peer.read_size = 9;
-    const bool failed =
-        test::Allocation::fail_in(n, [&] { world.loop.accept(peer); }) ||
-        (peer.was_opened() && test::Allocation::fail_in(n, [&] { peer.sends(bytes); }));
-    world.loop.settle();
-    CHECK((peer.closed || world.server->size() == 1));
-    if (!failed) {
-      CHECK(peer.status() == "HTTP/1.1 101 Switching Protocols");
-      break;
+  // A long address is memory too.
+  const Endpoint far{.host = "2001:db8:1111:2222:3333:4444:5555:6666", .port = 1, .path = {}};
+  for (const Endpoint& from : {proxy, far}) {
+    for (const bool at_once : {true, false}) {
+      bool failed = true;
+      for (std::size_t n = 1; failed; ++n) {
+        CAPTURE(n);
+        World world;
+        world.options.trusted_proxies.emplace_back("2001:db8::/32");
+        world.options.proxy_protocol = true;
+        world.handlers.on_request = nullptr;
+        world.handlers.on_open = nullptr;
+        world.handlers.on_error = nullptr;
+        world.handlers.on_close = nullptr;
+        world.serve();
+        world.loop.peer_address = from;
+        Peer& peer = world.loop.make_peer();
+        peer.written.reserve(2000);
+        const std::string bytes = header_v2 + request_with("X-Forwarded-For: 10.1.1.1\r\n");
+        peer.read_size = 9;
+        if (at_once) {
+          failed = test::Allocation::fail_in(n, [&] { world.loop.accept(peer); });
+          if (peer.was_opened()) peer.sends(bytes);
+        } else {
+          world.loop.accept(peer);
+          failed = test::Allocation::fail_in(n, [&] {
+            try {
+              peer.sends(bytes);
+            } catch (const std::bad_alloc&) {  // the test's own
+              peer.ends();
+            }
+          });
+        }
+        world.loop.settle();
+        CHECK((peer.closed || world.server->size() == 1));
+        if (!failed) CHECK(peer.status() == "HTTP/1.1 101 Switching Protocols");
+      }
     }
   }
 }

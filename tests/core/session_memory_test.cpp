@@ -356,6 +356,16 @@ TEST_CASE("a pool that runs out at any place: no crash, no leak, one closed even
   }
 }
 
+TEST_CASE("a frame that comes in parts, and finds no memory for the first, ends the connection") {
+  Pool pool{no_budget, 0};
+  Harness self{Role::server, {}, pool};
+  self.open();
+  pool.limit(pool.in_use(), nullptr);
+  self.feed(self.frame(test::opcode::text, "Hello").substr(0, 1));
+  CHECK(self.closed_events == 1);
+  CHECK(self.log.take().back().find("no_memory") != std::string::npos);
+}
+
 TEST_CASE("operator new failing at any call: no crash, one closed event") {
   const std::string request{test::upgrade_request};
 

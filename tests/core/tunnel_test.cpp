@@ -5,6 +5,7 @@
 #include <ostream>
 #include <string>
 
+#include "support/allocation.hpp"
 #include "support/client_world.hpp"
 
 namespace {
@@ -157,6 +158,33 @@ TEST_CASE("tunnel: a transport that never comes to be leaves nothing behind") {
   world.connect();
   CHECK(world.heard().size() == 1);
   CHECK_FALSE(world.client->is_active());
+}
+
+TEST_CASE("tunnel: memory that runs out while the proxy answers ends the attempt") {
+  const std::string answer =
+      "HTTP/1.1 200 Connection established\r\nVia: " + std::string(2000, 'x') + "\r\n\r\n";
+  bool failed = true;
+  int ended = 0;
+  for (std::size_t n = 1; failed; ++n) {
+    CAPTURE(n);
+    World world;
+    world.handlers = {};
+    world.connect();
+    Peer& peer = world.peer();
+    peer.read_size = 100;
+    peer.written.reserve(4000);
+    failed = test::Allocation::fail_in(n, [&] {
+      try {
+        peer.sends(answer);
+      } catch (const std::bad_alloc&) {  // the test's own
+        peer.ends();
+      }
+    });
+    world.loop.settle();
+    ended += peer.closed ? 1 : 0;
+    CHECK((peer.closed || peer.written.find("GET /chat") != std::string::npos));
+  }
+  CHECK(ended > 2);
 }
 
 TEST_CASE("tunnel: given up before it stands, and after") {

@@ -152,6 +152,14 @@ TEST_CASE("tls: a client says what is wrong with a certificate") {
   CHECK(cause({}, local, &no_issuer).starts_with("the "));
 }
 
+TEST_CASE("tls: without a file of issuers they are the system's") {
+  ClientWorld world;
+  Error error;
+  world.options.tls = tls::ClientContext::make({}, error);
+  CHECK_MESSAGE(!error, error.text);
+  CHECK(world.cause().starts_with("the issuer of the peer's certificate is not known"));
+}
+
 TEST_CASE("tls: a certificate is for the names that it lists, and not for its subject") {
   for (const std::string names :
        {"", "IP:192.0.2.1", "email:localhost@localhost", "URI:wss://localhost"}) {

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "deflate/zlib.hpp"
+#include "support/allocation.hpp"
 #include "support/harness.hpp"
 #include "timtow/deflate.hpp"
 
@@ -378,6 +379,7 @@ TEST_CASE("memory: with context takeover it is counted, and goes with the sessio
     // What DeflateOptions tells.
     CHECK(pool.in_use() > 290 * 1024);
     CHECK(pool.in_use() < (262 + 40 + 2) * 1024);
+    CHECK(self.session.memory() == pool.in_use());  // by which Limits::connection_bytes judges
   }
   CHECK(pool.in_use() == 0);
 }
@@ -420,6 +422,57 @@ TEST_CASE("memory that runs out is an error, and the peer understands what follo
       if (deflate == &taking_over || most > 1'000'000) CHECK(went > 0);
     }
   }
+}
+
+TEST_CASE("memory that runs out while a compressed message comes ends the connection") {
+  const std::string wire = compressed_frame(text, deflated(words(20'000)));
+  for (const bool streaming : {false, true}) {
+    CAPTURE(streaming);
+    int came = 0;
+    int ended = 0;
+    for (std::size_t budget = 0; budget < 200 * 1024; budget += 1000) {
+      Pool pool{std::numeric_limits<std::size_t>::max(), 0};
+      {
+        Harness self{Role::server, {}, pool, &deflating};
+        self.session.stream_messages(streaming);
+        self.open("permessage-deflate");
+        pool.limit(pool.in_use() + budget, nullptr);
+        self.feed_by(1000, wire);
+        if (self.closed_events != 0)
+          CHECK(self.log.take().back().find("no_memory") != std::string::npos);
+        ++(self.closed_events == 0 ? came : ended);
+      }
+      CHECK(pool.in_use() == 0);
+    }
+    CHECK(came > 0);
+    CHECK(ended > 10);
+  }
+}
+
+TEST_CASE("memory that a prepared message does not find is an error, and it goes the next time") {
+  const std::string payload = words(10'000);
+  bool failed = true;
+  int refused = 0;
+  for (std::size_t n = 1; failed; ++n) {
+    CAPTURE(n);
+    Harness self{Role::server, {}, &deflating};
+    self.open("permessage-deflate");
+    const PreparedMessage message{{MessageType::text, as_bytes(payload)}};
+    errc result = errc::ok;
+    failed = test::Allocation::fail_in(n, [&] { result = self.session.send(message); });
+    if (result != errc::ok) {
+      CHECK(failed);
+      CHECK(result == errc::no_memory);
+      CHECK(self.session.send(message) == errc::ok);
+      ++refused;
+    }
+    self.write();
+    const auto all = sent(self);
+    REQUIRE(all.size() == 1);
+    CHECK((all[0].compressed ? test::Inflating{}.message(all[0].payload) : all[0].payload) ==
+          payload);
+  }
+  CHECK(refused > 0);
 }
 
 // -- What is sent ---------------------------------------------------------------------------------

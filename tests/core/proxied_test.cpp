@@ -357,7 +357,11 @@ TEST_CASE("proxied: whatever allocation fails, the connection ends or is served"
         world.options.proxy_protocol = true;
         world.handlers.on_request = nullptr;
         world.handlers.on_open = nullptr;
-        world.handlers.on_error = nullptr;
+        world.handlers.on_error = [&](const Error& error) {
+          const bool is_told =
+              error.code == errc::no_memory || error.code == std::errc::not_enough_memory;
+          CHECK((is_told || !at_once));
+        };
         world.handlers.on_close = nullptr;
         world.serve();
         world.loop.peer_address = from;

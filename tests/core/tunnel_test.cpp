@@ -163,9 +163,9 @@ TEST_CASE("tunnel: a transport that never comes to be leaves nothing behind") {
 TEST_CASE("tunnel: memory that runs out while the proxy answers ends the attempt") {
   const std::string answer =
       "HTTP/1.1 200 Connection established\r\nVia: " + std::string(2000, 'x') + "\r\n\r\n";
-  bool failed = true;
+  bool ran_out = true;
   int ended = 0;
-  for (std::size_t n = 1; failed; ++n) {
+  for (std::size_t n = 1; ran_out; ++n) {
     CAPTURE(n);
     World world;
     world.handlers = {};
@@ -173,7 +173,7 @@ TEST_CASE("tunnel: memory that runs out while the proxy answers ends the attempt
     Peer& peer = world.peer();
     peer.read_size = 100;
     peer.written.reserve(4000);
-    failed = test::Allocation::fail_in(n, [&] {
+    ran_out = test::Allocation::fail_in(n, [&] {
       try {
         peer.sends(answer);
       } catch (const std::bad_alloc&) {  // the test's own

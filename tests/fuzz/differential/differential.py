@@ -39,13 +39,31 @@ def finds_it_earlier(case, ours, theirs, program):
     """A header is judged when its first two bytes are there, wherever the input ends; wsproto waits
     for the rest of the header, and for a first byte of payload. And a surrogate (ED A0 to ED BF) is
     bad at its second byte, where Python's decoder waits for the third, with control frames between
-    perhaps. When more comes, it fails as well."""
+    perhaps, or a fault. When more comes, it fails as well."""
     if ours[-1:] not in ([("failed", 1002)], [("failed", 1007)]):
         return False
+    if ours[-1:] == [("failed", 1007)] and theirs[-1:] == [("failed", 1002)]:
+        return waits_where_ours_fails(case, ours, program)
     more = theirs if theirs[-1:] == ours[-1:] else case.wsproto(padding=PADDING)
     before = len(ours) - 1
     return (more[:before] == ours[:-1] and more[-1] == ours[-1]
             and all(each[0] in ("ping", "pong") for each in more[before:-1]))
+
+
+def waits_where_ours_fails(case, ours, program):
+    """Whether wsproto has nothing against the bytes up to the one that ours fails at."""
+    reads, good, bad = case.reads, 0, len(case.wire)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        case.reads = [case.wire[:middle]]
+        if ours_of(program, [case])[0] == ours:
+            bad = middle
+        else:
+            good = middle
+    case.reads = [case.wire[:bad]]
+    theirs = case.wsproto()
+    case.reads = reads
+    return theirs == ours[:-1]
 
 
 def finds_it_later(case, ours, theirs, program):

@@ -374,13 +374,7 @@ TEST_CASE("proxied: whatever allocation fails, the connection ends or is served"
           if (peer.was_opened()) peer.sends(bytes);
         } else {
           world.loop.accept(peer);
-          failed = test::Allocation::fail_in(n, [&] {
-            try {
-              peer.sends(bytes);
-            } catch (const std::bad_alloc&) {  // the test's own
-              peer.ends();
-            }
-          });
+          failed = test::Allocation::fail_in_sending(n, peer, bytes);
         }
         world.loop.settle();
         CHECK((peer.closed || world.server->size() == 1));

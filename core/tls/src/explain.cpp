@@ -172,11 +172,12 @@ Error out_of_memory() noexcept {
 }
 
 Error explain(const SSL* ssl, const std::string& host, const std::string& names) noexcept {
-  for (const unsigned long each : {ERR_peek_error(), ERR_peek_last_error()})
-    if (ERR_GET_REASON(each) == ERR_R_MALLOC_FAILURE) return out_of_memory();
+  const unsigned long queued = ERR_peek_error();
+  const int reason = ERR_GET_REASON(queued);
+  if (reason == ERR_R_MALLOC_FAILURE ||
+      ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE)
+    return out_of_memory();
   try {
-    const unsigned long queued = ERR_peek_error();
-    const int reason = ERR_GET_REASON(queued);
     if (ERR_GET_LIB(queued) != ERR_LIB_SSL) return error_of(errc::failed, last_reason());
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
       return explain_verification(SSL_get_verify_result(ssl), host, names);

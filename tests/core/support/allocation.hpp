@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
+#include <string_view>
 
 namespace test {
 
@@ -41,7 +43,19 @@ struct Allocation {
     return failed;
   }
 
-  // The same, and all calls behind it fail too.
+  // The same while this peer sends; it ends when the call that failed was its own.
+  template <typename Peer>
+  static bool fail_in_sending(std::size_t n, Peer& peer, std::string_view bytes) {
+    return fail_in(n, [&] {
+      try {
+        peer.sends(bytes);
+      } catch (const std::bad_alloc&) {
+        peer.ends();
+      }
+    });
+  }
+
+  // The same as fail_in(), and all calls behind it fail too.
   template <typename Work>
   static bool fail_from(std::size_t n, Work&& work) {
     lasting = true;
